@@ -1,0 +1,148 @@
+//! An open file and the system calls on it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{self as sys, AtFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::io::Errno;
+
+use super::dir::{component, retried};
+use super::lock;
+use crate::fs::{File, Flock, Stat};
+
+/// Most records are smaller, so that one read takes them whole.
+const READ_BUFFER: usize = 16 << 10;
+
+#[derive(Debug)]
+pub(super) struct OsFile {
+    file: fs::File,
+    /// The directory it was opened in, for links.
+    dir: Arc<OwnedFd>,
+    name: String,
+}
+
+impl OsFile {
+    pub(super) fn new(fd: OwnedFd, dir: Arc<OwnedFd>, name: &str) -> OsFile {
+        OsFile {
+            file: fs::File::from(fd),
+            dir,
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// Says whether descriptors can be named by path, so that `link` takes the file and not its name.
+pub(super) fn proc_is_mounted() -> bool {
+    static MOUNTED: OnceLock<bool> = OnceLock::new();
+    *MOUNTED.get_or_init(|| fs::read_dir("/proc/self/fd").is_ok())
+}
+
+/// Appends all that a regular file holds; a FIFO is an error (ESPIPE).
+pub(super) fn read_all(fd: impl AsFd, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let start = buffer.len();
+    loop {
+        let done = buffer.len() - start;
+        if done as u64 > limit {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it holds more than {limit} bytes"),
+            ));
+        }
+        buffer.reserve(READ_BUFFER.max(done));
+        let room = buffer.capacity() - buffer.len();
+        let read = retried(|| rustix::io::pread(&fd, spare_capacity(buffer), done as u64))?;
+        // A short read of a regular file is its end.
+        if read < room {
+            break;
+        }
+    }
+    if (buffer.len() - start) as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it holds more than {limit} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+impl File for OsFile {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn read(&self, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+        read_all(&self.file, limit, buffer)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn touch(&self) -> io::Result<()> {
+        // "Now" and not a time of ours: the file server's clock decides, and a group's member may say it too.
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        Ok(sys::futimens(
+            &self.file,
+            &Timestamps {
+                last_access: now,
+                last_modification: now,
+            },
+        )?)
+    }
+
+    fn fresh(&self) -> io::Result<Stat> {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+        let wanted = StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::NLINK;
+        match sys::statx(&self.file, "", flags, wanted) {
+            Ok(stat) => Ok(Stat {
+                len: stat.stx_size,
+                mtime: Duration::new(
+                    u64::try_from(stat.stx_mtime.tv_sec).unwrap_or(0),
+                    stat.stx_mtime.tv_nsec,
+                ),
+                links: u64::from(stat.stx_nlink),
+            }),
+            Err(Errno::STALE) => Ok(Stat {
+                len: 0,
+                mtime: Duration::ZERO,
+                links: 0,
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn try_lock(&self) -> io::Result<Flock> {
+        lock::try_lock(&self.file)
+    }
+
+    fn link(&self, name: &str) -> io::Result<()> {
+        let name = component(name)?;
+        if proc_is_mounted() {
+            let this = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            Ok(sys::linkat(
+                sys::CWD,
+                this,
+                &*self.dir,
+                name,
+                AtFlags::SYMLINK_FOLLOW,
+            )?)
+        } else {
+            // Attempts' names are used once, so the name is as good as the descriptor.
+            Ok(sys::linkat(
+                &*self.dir,
+                self.name.as_str(),
+                &*self.dir,
+                name,
+                AtFlags::empty(),
+            )?)
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A simulated process: its steps, and the plan of what goes wrong at which.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::disk::{Disk, SimDisk};
+use super::handles::SimDir;
+use super::tree::{Names, NodeId, ROOT};
+use crate::clock::Random;
+use crate::fs::DirRef;
+
+/// What goes wrong at a step.
+///
+/// An error number is what the *system call* answers: where the real file system gives it another meaning
+/// (no such name for `exists`, ESTALE for `fresh`, EAGAIN for `try_lock`), so does this. EINTR before a call
+/// that the real one repeats is not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The error is answered, and nothing was done.
+    Before(Errno),
+    /// It was done, but the error is answered.
+    After(Errno),
+    /// The process is killed, and nothing was done.
+    Crash,
+    /// The process is killed within a step of several system calls: half of the bytes are written, and
+    /// `replace` leaves its temporary file. Other steps are not done.
+    CrashMidway,
+    /// It was done, then the process is killed.
+    CrashAfter,
+}
+
+/// A process on a host; clones are the same process.
+#[derive(Debug, Clone)]
+pub(crate) struct SimProcess {
+    disk: SimDisk,
+    id: ProcessId,
+}
+
+/// The place in the disk's list of processes.
+pub(super) type ProcessId = usize;
+
+/// What the disk knows of a process.
+pub(super) struct Process {
+    pub(super) host: String,
+    pub(super) is_crashed: bool,
+    /// How many more listings are old, and what they show.
+    pub(super) stale: Option<(usize, BTreeMap<NodeId, Names>)>,
+    /// How many more listings lack names, and which.
+    pub(super) torn: Option<(usize, Random)>,
+    log: Vec<String>,
+    faults: BTreeMap<usize, Fault>,
+    hooks: BTreeMap<usize, Box<dyn FnOnce() + Send>>,
+}
+
+/// Calls that the real file system repeats when a signal interrupts them.
+const REPEATED: [&str; 10] = [
+    "create",
+    "list",
+    "open_dir",
+    "open_read",
+    "open_write",
+    "read",
+    "sync",
+    "sync_all",
+    "sync_data",
+    "write_at",
+];
+
+impl SimProcess {
+    pub(super) fn new(disk: SimDisk, id: ProcessId) -> SimProcess {
+        SimProcess { disk, id }
+    }
+
+    /// Returns the root directory as this process sees it.
+    pub(crate) fn root(&self) -> DirRef {
+        Arc::new(SimDir::new(self.clone(), ROOT, PathBuf::from("/sim")))
+    }
+
+    /// Plans a fault. Steps are counted from 0, so `fail_at(process.steps(), ..)` means the next one.
+    pub(crate) fn fail_at(&self, step: usize, fault: Fault) {
+        self.with(|process| process.faults.insert(step, fault));
+    }
+
+    /// Plans what the world does right before a step: another process, the clock, a hand that removes a file.
+    pub(crate) fn before(&self, step: usize, hook: impl FnOnce() + Send + 'static) {
+        self.with(|process| process.hooks.insert(step, Box::new(hook)));
+    }
+
+    /// Returns how many steps were made so far, failed ones included.
+    pub(crate) fn steps(&self) -> usize {
+        self.with(|process| process.log.len())
+    }
+
+    /// Returns the steps made so far as text, such as `create 0000000.1.lock`.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.with(|process| process.log.clone())
+    }
+
+    /// Kills the process: its files are closed, its locks are free, and each later call fails.
+    pub(crate) fn crash(&self) {
+        self.disk.lock().crash(self.id);
+    }
+
+    pub(crate) fn is_crashed(&self) -> bool {
+        self.with(|process| process.is_crashed)
+    }
+
+    pub(super) fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    pub(super) fn id(&self) -> ProcessId {
+        self.id
+    }
+
+    /// Makes a step of one system call, or the fault that is planned for it.
+    pub(super) fn step<T>(
+        &self,
+        verb: &'static str,
+        what: &str,
+        act: impl FnOnce(&mut Disk) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.step_of_many(verb, what, |_| Ok(()), act)
+    }
+
+    /// Makes a step of which a crash may leave one half.
+    pub(super) fn step_of_many<T>(
+        &self,
+        verb: &'static str,
+        what: &str,
+        half: impl FnOnce(&mut Disk) -> io::Result<()>,
+        act: impl FnOnce(&mut Disk) -> io::Result<T>,
+    ) -> io::Result<T> {
+        // With the disk unlocked: a hook may use it, by whatever process.
+        if let Some(hook) = self.with(|process| process.hooks.remove(&process.log.len())) {
+            hook();
+        }
+        let mut disk = self.disk.lock();
+        let process = &mut disk.processes[self.id];
+        if process.is_crashed {
+            return Err(crashed());
+        }
+        let fault = process.faults.remove(&process.log.len());
+        process.log.push(format!("{verb} {what}"));
+        let (result, error) = match fault {
+            None => return act(&mut disk),
+            Some(Fault::Before(Errno::INTR)) if REPEATED.contains(&verb) => return act(&mut disk),
+            Some(Fault::Before(errno)) => (None, errno.into()),
+            Some(Fault::After(errno)) => (Some(act(&mut disk)), errno.into()),
+            Some(crash) => {
+                let result = match crash {
+                    Fault::CrashAfter => Some(act(&mut disk)),
+                    // Whether the half fits no longer matters to the dead.
+                    Fault::CrashMidway => half(&mut disk).err().map(Err),
+                    _ => None,
+                };
+                disk.crash(self.id);
+                (result, crashed())
+            }
+        };
+        // A file that nobody gets is closed, and that locks the disk.
+        drop(disk);
+        drop(result);
+        Err(error)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Process) -> T) -> T {
+        act(&mut self.disk.lock().processes[self.id])
+    }
+}
+
+impl Process {
+    pub(super) fn new(host: &str) -> Process {
+        Process {
+            host: host.to_owned(),
+            is_crashed: false,
+            stale: None,
+            torn: None,
+            log: Vec::new(),
+            faults: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+        }
+    }
+}
+
+/// What each call of a dead process is answered with: no kind that anybody would wait out or take for a loss.
+fn crashed() -> io::Error {
+    io::Error::other("this simulated process has crashed")
+}

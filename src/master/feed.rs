@@ -1,0 +1,119 @@
+//! The stream of a round's inputs.
+
+use std::fmt;
+
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::name::RoundNumber;
+use crate::panics::caught;
+
+/// The inputs of a round, as a stream.
+pub struct Inputs<I>(Box<dyn Iterator<Item = Result<I, BoxError>>>);
+
+impl<I: 'static> Inputs<I> {
+    /// Takes anything that gives inputs: a vector, a range, an iterator.
+    pub fn new<T>(inputs: T) -> Inputs<I>
+    where
+        T: IntoIterator<Item = I>,
+        T::IntoIter: 'static,
+    {
+        Inputs(Box::new(inputs.into_iter().map(Ok)))
+    }
+
+    /// Takes inputs that may fail to be made, such as the lines of a file; the first error ends the master.
+    pub fn try_new<T, E>(inputs: T) -> Inputs<I>
+    where
+        T: IntoIterator<Item = Result<I, E>>,
+        T::IntoIter: 'static,
+        E: Into<BoxError> + 'static,
+    {
+        Inputs(Box::new(
+            inputs.into_iter().map(|input| input.map_err(Into::into)),
+        ))
+    }
+}
+
+impl<I> fmt::Debug for Inputs<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inputs")
+    }
+}
+
+/// Inputs that are still to be published.
+#[derive(Debug)]
+pub(super) struct Feed<I> {
+    inputs: Inputs<I>,
+    round: RoundNumber,
+    /// How many were taken.
+    taken: u64,
+    /// One that was taken, but did not get into the store.
+    kept: Option<I>,
+}
+
+impl<I> Feed<I> {
+    pub(super) fn new(round: RoundNumber, inputs: Inputs<I>) -> Feed<I> {
+        Feed {
+            inputs,
+            round,
+            taken: 0,
+            kept: None,
+        }
+    }
+
+    /// Takes the next input.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::User`] or [`ErrorKind::Panic`], with the number of the input.
+    pub(super) fn next(&mut self) -> Result<Option<I>> {
+        if let Some(kept) = self.kept.take() {
+            return Ok(Some(kept));
+        }
+        let place = || {
+            format!(
+                "create_inputs: input {} of round {} could not be made",
+                self.taken, self.round
+            )
+        };
+        let next = match caught(|| self.inputs.0.next()) {
+            Ok(next) => next.transpose(),
+            Err(panic) => return Err(Error::new(ErrorKind::Panic, place()).because(panic)),
+        };
+        let next = next.map_err(|error| Error::new(ErrorKind::User, place()).because(error))?;
+        self.taken += u64::from(next.is_some());
+        Ok(next)
+    }
+
+    /// Returns how many inputs were taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    pub(super) fn round(&self) -> RoundNumber {
+        self.round
+    }
+
+    /// Gives an input back; the next call of [`next`](Feed::next) returns it.
+    pub(super) fn put_back(&mut self, input: I) {
+        self.kept = Some(input);
+    }
+
+    /// Skips the inputs that the store holds already.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Mismatch`] if there are fewer.
+    pub(super) fn skip(&mut self, tasks: u64) -> Result<()> {
+        while self.taken < tasks {
+            if self.next()?.is_none() {
+                let step = format!(
+                    "create_inputs made {} inputs for round {}, but the store holds {tasks} of it already",
+                    self.taken, self.round
+                );
+                return Err(Error::new(ErrorKind::Mismatch, step).with_hint(
+                    "a master must make the same inputs each time it is started; for other inputs use a new store",
+                ));
+            }
+        }
+        Ok(())
+    }
+}

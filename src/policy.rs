@@ -1,0 +1,255 @@
+//! Decisions, as functions of what was seen and of `now`; pure.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::config::StoreConfig;
+use crate::layout::Kind;
+
+/// A lock that was seen for less long may belong to a worker that is about to take it.
+const LOCK_SETTLES: Duration = Duration::from_secs(5);
+/// A task is slow when it takes this many times the median ...
+const SLOW_FACTOR: u32 = 3;
+/// ... and at least this long.
+const SLOW_LEAST: Duration = Duration::from_secs(5);
+
+/// What one observer has seen of one attempt, by the observer's own clock.
+#[derive(Debug, Clone)]
+pub(crate) struct Sight {
+    first: Moment,
+    last_look: Option<Moment>,
+    /// Time of the last change and length, as the file server says.
+    state: Option<(Duration, u64)>,
+    unchanged_since: Moment,
+    looks: u32,
+    moved: bool,
+}
+
+impl Sight {
+    pub(crate) fn new(now: Moment) -> Sight {
+        Sight {
+            first: now,
+            last_look: None,
+            state: None,
+            unchanged_since: now,
+            looks: 0,
+            moved: false,
+        }
+    }
+
+    /// How long this observer has known of the attempt.
+    pub(crate) fn known_for(&self, now: Moment) -> Duration {
+        now.since(self.first)
+    }
+
+    /// Says whether it is time for a look at the file itself: every tenth of the lease.
+    pub(crate) fn wants_look(&self, now: Moment, lease: Duration) -> bool {
+        self.last_look.is_none_or(|last| now.since(last) >= lease / 10)
+    }
+
+    /// Notes a look.
+    ///
+    /// After a gap (the observer was suspended, or its mount hung) the count begins again: the holder's
+    /// heartbeats may have been held up by the same cause.
+    pub(crate) fn look(&mut self, now: Moment, lease: Duration, state: (Duration, u64)) {
+        let gap = self.last_look.is_some_and(|last| now.since(last) > lease / 4);
+        self.moved |= self.state.is_some_and(|before| before != state);
+        if gap || self.state != Some(state) {
+            self.unchanged_since = now;
+            self.looks = 0;
+            self.state = Some(state);
+        }
+        self.looks += 1;
+        self.last_look = Some(now);
+    }
+
+    /// Says whether a change was seen between two looks: then its holder lives, or did until then.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// Says whether the attempt has been silent for the whole lease.
+    pub(crate) fn is_silent(&self, now: Moment, lease: Duration) -> bool {
+        self.looks >= 3 && now.since(self.unchanged_since) >= lease
+    }
+
+    /// Says whether a lock that could be taken tells that its holder is dead.
+    pub(crate) fn lock_has_settled(&self, now: Moment) -> bool {
+        self.known_for(now) >= LOCK_SETTLES
+    }
+}
+
+/// What is known of the end of a round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tail {
+    /// Input files without an outcome, as far as is known.
+    pub(crate) open: u64,
+    /// Tasks without an outcome, as far as is known.
+    pub(crate) open_tasks: u64,
+    /// Tasks of the round, when all of them are there.
+    pub(crate) total: Option<u64>,
+    /// Slots of the observer with nothing to do.
+    pub(crate) idle_slots: u64,
+    /// The median time that an input file took.
+    pub(crate) median: Option<Duration>,
+}
+
+impl Tail {
+    /// Says whether a second worker may try an attempt that has been running for this long.
+    pub(crate) fn allows_double(&self, share: f64, running: Duration) -> bool {
+        let (Some(total), Some(median)) = (self.total, self.median) else {
+            return false;
+        };
+        let near_the_end = (self.open_tasks as f64) < share * (total as f64) || self.open <= self.idle_slots;
+        share > 0.0 && self.idle_slots > 0 && near_the_end && running > (median * SLOW_FACTOR).max(SLOW_LEAST)
+    }
+}
+
+/// How long to wait, after an attempt was first seen to have ended so, before the next is made.
+///
+/// `mine`: it failed on this very worker; then others come first.
+pub(crate) fn retry_wait(config: &StoreConfig, after: Option<Kind>, faults: u32, mine: bool) -> Duration {
+    if !matches!(after, Some(Kind::Fail | Kind::Damaged)) {
+        return Duration::ZERO;
+    }
+    let doublings = faults.saturating_sub(1).min(30);
+    let wait = config
+        .backoff_least
+        .saturating_mul(1 << doublings)
+        .min(config.backoff_greatest);
+    if mine { wait.saturating_mul(3) } else { wait }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn at(seconds: f64) -> Moment {
+        Moment::at_seconds(seconds)
+    }
+
+    fn state(mtime: u64) -> (Duration, u64) {
+        (Duration::from_secs(mtime), 100)
+    }
+
+    /// Looks every 6 s; the holder's mtime is what `mtime` says.
+    fn watch(until: u32, mtime: impl Fn(u32) -> u64) -> Sight {
+        let mut sight = Sight::new(at(0.0));
+        for second in (0..=until).step_by(6) {
+            sight.look(at(f64::from(second)), LEASE, state(mtime(second)));
+        }
+        sight
+    }
+
+    #[test]
+    fn silence_for_the_whole_lease_is_needed() {
+        assert!(!watch(54, |_| 9).is_silent(at(54.0), LEASE));
+        assert!(watch(60, |_| 9).is_silent(at(60.0), LEASE));
+    }
+
+    #[test]
+    fn heartbeats_keep_an_attempt_alive_whatever_the_servers_clock_says() {
+        // A fifth of the lease apart; the clock jumps back by an hour in between.
+        let mtime = |second: u32| {
+            if second < 60 {
+                5000 + u64::from(second) / 12
+            } else {
+                1400 + u64::from(second) / 12
+            }
+        };
+        let sight = watch(600, mtime);
+        assert!(!sight.is_silent(at(600.0), LEASE));
+        assert!(sight.has_moved());
+    }
+
+    #[test]
+    fn an_observer_that_slept_begins_again() {
+        let mut sight = watch(54, |_| 9);
+        sight.look(at(5000.0), LEASE, state(9));
+        assert!(!sight.is_silent(at(5000.0), LEASE));
+        sight.look(at(5006.0), LEASE, state(9));
+        assert!(!sight.is_silent(at(5006.0), LEASE));
+        assert!(!sight.has_moved(), "a gap is no sign of life");
+    }
+
+    #[test]
+    fn two_looks_are_not_enough() {
+        let mut sight = Sight::new(at(0.0));
+        let short = Duration::from_secs(1);
+        sight.look(at(0.0), short, state(9));
+        sight.look(at(0.2), short, state(9));
+        assert!(!sight.is_silent(at(2.0), short));
+    }
+
+    #[test]
+    fn a_clock_that_runs_backwards_gives_nothing_up() {
+        let sight = watch(60, |_| 9);
+        assert!(!sight.is_silent(at(0.0), LEASE));
+        assert!(!sight.lock_has_settled(at(0.0)));
+    }
+
+    #[test]
+    fn the_tail_works_with_three_tasks() {
+        let tail = Tail {
+            open: 1,
+            open_tasks: 1,
+            total: Some(3),
+            idle_slots: 2,
+            median: Some(Duration::from_secs(2)),
+        };
+        assert!(tail.allows_double(0.05, Duration::from_secs(7)));
+        assert!(!tail.allows_double(0.05, Duration::from_secs(6)));
+        assert!(!tail.allows_double(0.0, Duration::from_secs(600)));
+        assert!(
+            !Tail {
+                idle_slots: 0,
+                ..tail
+            }
+            .allows_double(0.05, Duration::from_secs(600))
+        );
+        assert!(!Tail { total: None, ..tail }.allows_double(0.05, Duration::from_secs(600)));
+        assert!(!Tail { median: None, ..tail }.allows_double(0.05, Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn many_open_tasks_are_no_tail() {
+        let tail = Tail {
+            open: 40,
+            open_tasks: 40,
+            total: Some(100),
+            idle_slots: 1,
+            median: Some(Duration::from_secs(1)),
+        };
+        assert!(!tail.allows_double(0.05, Duration::from_secs(600)));
+        assert!(
+            Tail {
+                open: 4,
+                open_tasks: 4,
+                ..tail
+            }
+            .allows_double(0.05, Duration::from_secs(600))
+        );
+    }
+
+    #[test]
+    fn waits_before_a_retry_double_and_are_longer_where_it_failed() {
+        let config = StoreConfig::default();
+        let wait = |faults, mine| retry_wait(&config, Some(Kind::Fail), faults, mine).as_secs();
+        assert_eq!(
+            [wait(1, false), wait(2, false), wait(3, false), wait(40, false)],
+            [1, 2, 4, 60]
+        );
+        assert_eq!(wait(1, true), 3);
+        for after in [
+            None,
+            Some(Kind::Lost),
+            Some(Kind::Back),
+            Some(Kind::Slow),
+            Some(Kind::Again),
+        ] {
+            assert_eq!(retry_wait(&config, after, 3, true), Duration::ZERO, "{after:?}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Claiming an input file: the lock file, its flock, its header; and what an attempt does while it runs.
+
+use std::io;
+use std::time::Duration;
+
+use super::marker::{Marker, make_marker};
+use super::state::State;
+use super::{SMALL_FILE, Store};
+use crate::clock::Random;
+use crate::fs::{DirRef, FileRef, Flock, is_gone, os};
+use crate::layout::{self, Entry, Kind};
+use crate::name::{Attempt, Stem, WorkerId};
+use crate::record::{self, AttemptHeader, ProcessMark, RecordKind};
+
+/// A prober may hold a fresh lock for a moment.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+
+/// Who claims: a worker or a master.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) id: WorkerId,
+    pub(crate) process: ProcessMark,
+}
+
+impl Identity {
+    /// Makes a new one for a worker or a master in this process.
+    pub(crate) fn new() -> Identity {
+        let process = os::this_process().clone();
+        let random = (Random::new().next() >> 40) as u32;
+        Identity {
+            id: WorkerId::new(&process.host, process.pid, random),
+            process,
+        }
+    }
+}
+
+/// What came of trying to claim.
+#[must_use = "a won claim must be published, ended or given back"]
+#[derive(Debug)]
+pub(crate) enum Claiming {
+    /// It is ours.
+    Won(Claim),
+    /// Somebody else was first.
+    Busy,
+    /// The shard was cleaned.
+    Gone,
+}
+
+/// What a heartbeat found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pulse {
+    Ours,
+    /// The lock file was removed, or its lock is another's: go on, the first outcome wins.
+    Lost,
+    /// Another attempt was first: the outcome will be dropped, so the task may as well stop.
+    Outrun,
+}
+
+/// What a listing after the claim has shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SecondLook {
+    /// `None`: the input is gone, the shard was cleaned.
+    pub(crate) state: Option<State>,
+    /// Whether the attempt before was given up.
+    pub(crate) was_lost: bool,
+    /// The latest attempt before this one that left a checkpoint.
+    pub(crate) checkpointed: Option<Attempt>,
+}
+
+/// A hold on one input file (or on the role of the one master): an attempt that runs.
+///
+/// It ends by [`publish`](Claim::publish), [`end`](Claim::end) or [`release`](Claim::release). A claim that is
+/// only dropped looks to others as if its process had died.
+#[must_use = "a claim must be published, ended or given back"]
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(super) dir: DirRef,
+    pub(super) base: String,
+    pub(super) attempt: Attempt,
+    pub(super) file: FileRef,
+    header: AttemptHeader,
+    stem: Stem,
+    /// Everything the lock file holds or will hold: with it a lost lock file can be written anew.
+    pub(super) content: Vec<u8>,
+    /// How much of it is written.
+    pub(super) flushed: usize,
+}
+
+impl Claim {
+    /// Tries to claim an input file.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file system says. The lock file may be there all the same; it is then given up by those
+    /// who see that nobody is behind it.
+    pub(crate) fn of_input(
+        me: &Identity,
+        dir: &DirRef,
+        stem: Stem,
+        attempt: Attempt,
+    ) -> io::Result<Claiming> {
+        Claim::of(me, dir, stem.to_string(), stem, attempt)
+    }
+
+    /// Tries to become the one master of a store.
+    pub(crate) fn of_master(me: &Identity, store: &Store, attempt: Attempt) -> io::Result<Claiming> {
+        Claim::of(me, store.root(), layout::MASTER.to_owned(), Stem(0), attempt)
+    }
+
+    fn of(me: &Identity, dir: &DirRef, base: String, stem: Stem, attempt: Attempt) -> io::Result<Claiming> {
+        let file = match dir.create(&layout::attempt_name(&base, attempt, Kind::Lock)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Claiming::Busy),
+            Err(error) if is_gone(&error) => return Ok(Claiming::Gone),
+            Err(error) => return Err(error),
+        };
+        let flock = take_lock(&file);
+        let header = AttemptHeader {
+            worker: me.id.clone(),
+            attempt,
+            process: me.process.clone(),
+            flock,
+            suspects: Vec::new(),
+        };
+        let (dir, content) = (dir.clone(), Vec::with_capacity(512));
+        let mut claim = Claim {
+            dir,
+            base,
+            attempt,
+            file,
+            header,
+            stem,
+            content,
+            flushed: 0,
+        };
+        claim.push_header();
+        match claim.flush() {
+            Ok(()) => Ok(Claiming::Won(claim)),
+            Err(error) => {
+                claim.release(&format!("cannot write the attempt's header: {error}"));
+                Err(error)
+            }
+        }
+    }
+
+    fn push_header(&mut self) {
+        record::push_json(
+            &mut self.content,
+            RecordKind::Attempt,
+            0,
+            self.stem.0,
+            &self.header,
+        );
+    }
+
+    pub(crate) fn dir(&self) -> &DirRef {
+        &self.dir
+    }
+
+    pub(crate) fn stem(&self) -> Stem {
+        self.stem
+    }
+
+    pub(crate) fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    /// The buffer that records are appended to; [`flush`](Claim::flush) writes them.
+    pub(crate) fn content(&mut self) -> &mut Vec<u8> {
+        &mut self.content
+    }
+
+    /// Writes what was appended since the last time.
+    ///
+    /// Always at the offset it belongs to, so that a write that failed halfway is mended by the next.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.flushed < self.content.len() {
+            self.file
+                .write_at(self.flushed as u64, &self.content[self.flushed..])?;
+            self.flushed = self.content.len();
+        }
+        Ok(())
+    }
+
+    /// Notes the positions at which earlier attempts were lost, for the attempt after this one.
+    pub(crate) fn note_suspects(&mut self, suspects: &[u32]) {
+        self.header.suspects = suspects.to_vec();
+        self.push_header();
+    }
+
+    /// Takes a fresh look at the names of this input file.
+    pub(crate) fn look(&self, store: &Store) -> io::Result<SecondLook> {
+        let mut entries = Vec::new();
+        self.dir.list(&mut |name| {
+            entries.extend(Entry::parse(name).filter(|entry| entry.stem == self.stem));
+        })?;
+        let earlier = |kind| {
+            let attempts = entries.iter().filter(move |entry: &&Entry| entry.kind == kind);
+            attempts
+                .filter_map(|entry| entry.attempt)
+                .filter(|attempt| *attempt < self.attempt)
+                .max()
+        };
+        let was_lost = earlier(Kind::Lost) == Some(Attempt(self.attempt.0 - 1));
+        let checkpointed = earlier(Kind::Checkpoint);
+        let shard = super::state::shard_state(&mut entries, store.attempts_allowed());
+        Ok(SecondLook {
+            state: shard.inputs.first().map(|input| input.state),
+            was_lost,
+            checkpointed,
+        })
+    }
+
+    /// Shows a sign of life, and looks whether the claim still holds.
+    pub(crate) fn heartbeat(&self) -> io::Result<Pulse> {
+        self.file
+            .touch()
+            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
+        let lost_lock = self.header.flock && matches!(self.file.try_lock(), Ok(Flock::Busy));
+        if self.file.fresh()?.links == 0 || lost_lock {
+            return Ok(Pulse::Lost);
+        }
+        let outrun = self.dir.exists(&layout::plain_name(self.stem, Kind::Out))?;
+        Ok(if outrun { Pulse::Outrun } else { Pulse::Ours })
+    }
+
+    /// Ends the attempt without an outcome.
+    ///
+    /// # Errors
+    ///
+    /// If the marker cannot be made; the claim comes back, to be tried again.
+    pub(crate) fn end(mut self, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
+        let marker = Marker::new(why, &self.header.worker);
+        let ended = self
+            .flush()
+            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
+            .and_then(|()| make_marker(&self.dir, &self.base, self.attempt, kind, &marker));
+        match ended {
+            Ok(_) => Ok(()),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    /// Gives the task back as well as it can be done at once; never counts as a failure.
+    ///
+    /// Where even that fails the attempt looks like that of a dead worker, and is given up by the others.
+    pub(crate) fn release(mut self, why: &str) {
+        // What was appended may save the next attempt some work, but must not keep it waiting.
+        let _ = self.flush();
+        let marker = Marker::new(why, &self.header.worker);
+        let _ = make_marker(&self.dir, &self.base, self.attempt, Kind::Back, &marker);
+    }
+
+    /// Leaves a shard that is being cleaned, taking our own lock file away so that the directory can go.
+    pub(crate) fn leave_cleaned(self) {
+        let _ = self
+            .dir
+            .unlink(&layout::attempt_name(&self.base, self.attempt, Kind::Lock));
+    }
+}
+
+fn take_lock(file: &FileRef) -> bool {
+    for last in [false, false, true] {
+        match file.try_lock() {
+            Ok(Flock::Held) => return true,
+            Ok(Flock::Busy) if !last => std::thread::sleep(LOCK_WAIT),
+            // Locks only save work: the attempt goes on by its lease.
+            Ok(Flock::Busy | Flock::Unsupported) | Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Reads who made an attempt; `None` if its header is not (yet) there.
+pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Result<Option<AttemptHeader>> {
+    let mut bytes = Vec::new();
+    let file = dir.open_read(&layout::attempt_name(base, attempt, Kind::Lock))?;
+    match file.read(SMALL_FILE, &mut bytes) {
+        Ok(()) => {}
+        // The outputs of a batch follow the header; the header is what was asked for.
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {}
+        Err(error) => return Err(error),
+    }
+    let first = record::frames(&bytes).next().and_then(Result::ok);
+    Ok(first
+        .filter(|frame| frame.kind == RecordKind::Attempt)
+        .and_then(|frame| record::from_json(&frame)))
+}

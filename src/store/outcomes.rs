@@ -1,0 +1,201 @@
+//! Reading what input files ended with.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::Store;
+use super::marker::read_marker;
+use crate::fs::DirRef;
+use crate::layout::{self, Kind};
+use crate::name::{Attempt, Stem};
+use crate::outcome::{Failure, FailureKind};
+use crate::record::{self, AttemptHeader, Damage, Frame, RecordKind};
+
+/// What one task of an input file ended with, with the payload still in its buffer.
+#[derive(Debug, Clone)]
+pub(crate) enum TaskRecord {
+    /// Codec, where the payload lies in the buffer, nanoseconds.
+    Output {
+        codec: u8,
+        payload: std::ops::Range<usize>,
+        nanos: u64,
+    },
+    Failure(Failure),
+}
+
+/// What an input file ended with.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) attempt: Attempt,
+    pub(crate) worker: String,
+    /// The records of the file or files that `tasks` points into.
+    pub(crate) bytes: Vec<u8>,
+    /// For each position in the batch.
+    pub(crate) tasks: Vec<TaskRecord>,
+}
+
+/// Reads an accepted outcome of as many tasks as its input file holds.
+///
+/// # Errors
+///
+/// The inner one says where the bytes are damaged.
+pub(crate) fn read_accepted(
+    store: &Store,
+    dir: &DirRef,
+    stem: Stem,
+    tasks: usize,
+    bytes: Vec<u8>,
+) -> io::Result<Result<Ended, Damage>> {
+    let mut bytes = bytes;
+    bytes.clear();
+    match dir.read(
+        &layout::plain_name(stem, Kind::Out),
+        store.file_limit(),
+        &mut bytes,
+    ) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return Ok(Err(Damage {
+                offset: 0,
+                what: "it is larger than any outcome",
+            }));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(accepted(stem, tasks, bytes))
+}
+
+fn accepted(stem: Stem, tasks: usize, bytes: Vec<u8>) -> Result<Ended, Damage> {
+    let frames = record::whole(&bytes, &[RecordKind::Output])?;
+    let start = Damage { offset: 0, what: "" };
+    let (head, rest) = frames.split_first().ok_or(Damage {
+        what: "it has no header",
+        ..start
+    })?;
+    let header: AttemptHeader = (head.kind == RecordKind::Attempt)
+        .then(|| record::from_json(head))
+        .flatten()
+        .ok_or(Damage {
+            what: "it has no header",
+            ..start
+        })?;
+    if head.aux != stem.0 {
+        return Err(Damage {
+            what: "it is the outcome of another input file",
+            ..start
+        });
+    }
+    let mut outputs: Vec<Option<TaskRecord>> = vec![None; tasks];
+    for frame in rest.iter().filter(|frame| frame.kind == RecordKind::Output) {
+        let place = outputs.get_mut(frame.index as usize);
+        let place = place.ok_or(Damage {
+            what: "it has outputs of more tasks than its input",
+            ..start
+        })?;
+        *place = Some(output(&bytes, frame));
+    }
+    let tasks: Option<Vec<TaskRecord>> = outputs.into_iter().collect();
+    let tasks = tasks.ok_or(Damage {
+        what: "it has outputs of fewer tasks than its input",
+        ..start
+    })?;
+    Ok(Ended {
+        attempt: header.attempt,
+        worker: header.worker.to_string(),
+        tasks,
+        bytes,
+    })
+}
+
+fn output(bytes: &[u8], frame: &Frame<'_>) -> TaskRecord {
+    let start = frame.payload.as_ptr().addr() - bytes.as_ptr().addr();
+    TaskRecord::Output {
+        codec: frame.codec,
+        payload: start..start + frame.payload.len(),
+        nanos: frame.aux,
+    }
+}
+
+/// Reads what is known of an input file whose attempts are used up: of each task the last record counts.
+pub(crate) fn read_failed(
+    store: &Store,
+    dir: &DirRef,
+    stem: Stem,
+    tasks: usize,
+    last: Attempt,
+) -> io::Result<Ended> {
+    let base = stem.to_string();
+    let mut bytes = Vec::new();
+    let mut records: BTreeMap<u32, TaskRecord> = BTreeMap::new();
+    let mut worker = String::new();
+    for attempt in (1..=last.0).map(Attempt) {
+        let start = bytes.len();
+        match dir.read(
+            &layout::attempt_name(&base, attempt, Kind::Lock),
+            store.file_limit(),
+            &mut bytes,
+        ) {
+            Ok(()) => {}
+            // Removed by hand, or put aside as damaged.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
+                ) =>
+            {
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        for frame in record::frames(&bytes[start..]).map_while(Result::ok) {
+            match frame.kind {
+                RecordKind::Output => drop(records.insert(frame.index, output(&bytes, &frame))),
+                RecordKind::Failure => {
+                    let known = matches!(records.get(&frame.index), Some(TaskRecord::Output { .. }));
+                    if let (false, Some(failure)) = (known, record::from_json(&frame)) {
+                        records.insert(frame.index, TaskRecord::Failure(failure));
+                    }
+                }
+                RecordKind::Attempt => {
+                    if let Some(header) = record::from_json::<AttemptHeader>(&frame) {
+                        worker = header.worker.to_string();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let unknown = || TaskRecord::Failure(lost_failure(dir, &base, last));
+    let tasks = (0..u32::try_from(tasks).unwrap_or(u32::MAX))
+        .map(|index| records.remove(&index).unwrap_or_else(unknown))
+        .collect();
+    Ok(Ended {
+        attempt: last,
+        worker,
+        bytes,
+        tasks,
+    })
+}
+
+fn lost_failure(dir: &DirRef, base: &str, last: Attempt) -> Failure {
+    let why = [Kind::Lost, Kind::Fail]
+        .into_iter()
+        .find_map(|kind| read_marker(dir, base, last, kind));
+    let why = why.map_or_else(
+        || "its worker died or fell silent".to_owned(),
+        |marker| marker.why,
+    );
+    Failure::new(
+        FailureKind::Lost,
+        format!("every attempt ended without an outcome; the last: {why}"),
+    )
+}
+
+/// Puts a damaged outcome aside: the rename is also the marker that ends its attempt.
+///
+/// It is read three times, each time opened anew, before that: a network file system may need a moment.
+pub(crate) fn set_damaged_aside(dir: &DirRef, stem: Stem, highest: Attempt) -> io::Result<String> {
+    let to = layout::attempt_name(&stem.to_string(), highest, Kind::Damaged);
+    dir.rename(&layout::plain_name(stem, Kind::Out), &to)?;
+    Ok(to)
+}

@@ -1,0 +1,181 @@
+//! What is in the store, counted by names alone.
+
+use super::scan::{list_round, list_rounds, list_shard};
+use super::workers::read_workers;
+use super::{DoneFile, State, Store};
+use crate::error::{IoContext, Result};
+use crate::fs::{DirRef, os};
+use crate::layout::{self, Kind};
+use crate::name::{RoundNumber, ShardNumber, TaskId};
+
+/// What is in a store.
+///
+/// Input files are counted by names alone, so a batch that is running counts as running with all its tasks.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The rounds, in order.
+    pub rounds: Vec<RoundStatus>,
+    /// The workers that have not said goodbye.
+    pub workers: Vec<WorkerStatus>,
+    /// Why the store was asked to stop, if it was.
+    pub stopped: Option<String>,
+}
+
+/// What is in a round, in tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoundStatus {
+    /// The round.
+    pub round: RoundNumber,
+    /// Whether all its inputs are there.
+    pub complete: bool,
+    /// Tasks with an output.
+    pub ok: u64,
+    /// Tasks at which somebody is.
+    pub running: u64,
+    /// Tasks that nobody has taken (yet, or again).
+    pub waiting: u64,
+    /// Tasks whose attempts are used up.
+    pub failed: u64,
+}
+
+/// What is known of a worker.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct WorkerStatus {
+    /// Its name, `HOST-PID-RANDOM`.
+    pub worker: String,
+    /// How many tasks it runs at a time.
+    pub slots: u32,
+    /// Seconds since its last sign of life, by the file server's clock.
+    pub silent_for: u64,
+    /// Whether it is known or must be believed to be dead: its process is gone, or it was silent for the lease.
+    pub lost: bool,
+    /// What its running tasks have told of their progress, from 0 to 1.
+    pub progress: Vec<(TaskId, f32)>,
+}
+
+impl RoundStatus {
+    /// Returns how many tasks the round has so far.
+    pub fn tasks(&self) -> u64 {
+        self.ok + self.running + self.waiting + self.failed
+    }
+}
+
+impl Status {
+    /// Returns how many tasks there are so far.
+    pub fn tasks(&self) -> u64 {
+        self.rounds.iter().map(RoundStatus::tasks).sum()
+    }
+
+    /// Returns how many tasks have an output.
+    pub fn ok(&self) -> u64 {
+        self.rounds.iter().map(|round| round.ok).sum()
+    }
+
+    /// Returns at how many tasks somebody is.
+    pub fn running(&self) -> u64 {
+        self.rounds.iter().map(|round| round.running).sum()
+    }
+
+    /// Returns how many tasks nobody has taken.
+    pub fn waiting(&self) -> u64 {
+        self.rounds.iter().map(|round| round.waiting).sum()
+    }
+
+    /// Returns how many tasks have failed for good.
+    pub fn failed(&self) -> u64 {
+        self.rounds.iter().map(|round| round.failed).sum()
+    }
+}
+
+impl Store {
+    /// Counts what is in the store: one listing for each shard, and one small read for each shard that has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if the store cannot be listed;
+    /// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) if a done file does not hold what it should.
+    pub fn status(&self) -> Result<Status> {
+        let mut status = Status::default();
+        for round in list_rounds(self)? {
+            status.rounds.push(self.round_status(round)?);
+        }
+        let stop = self
+            .stop_file()
+            .during("cannot look for the stop file in", self.root().path())?;
+        status.stopped = stop.map(|stop| stop.why);
+        let now = self.server_time().map_or(0, |now| now.as_secs());
+        let workers = read_workers(self).during("cannot list the workers of", self.root().path())?;
+        for seen in workers {
+            let silent_for = now.saturating_sub(seen.sign);
+            let gone = os::is_alive(&seen.record.process) == Some(false);
+            status.workers.push(WorkerStatus {
+                worker: seen.record.worker.to_string(),
+                slots: seen.record.slots,
+                silent_for,
+                lost: gone || silent_for > self.lease().as_secs(),
+                progress: seen
+                    .progress
+                    .iter()
+                    .map(|progress| (progress.task, progress.share))
+                    .collect(),
+            });
+        }
+        Ok(status)
+    }
+
+    fn round_status(&self, round: RoundNumber) -> Result<RoundStatus> {
+        let dir = self.round_dir(round)?;
+        let listing = list_round(&dir).during("cannot list", dir.path())?;
+        let mut status = RoundStatus {
+            round,
+            complete: listing.complete,
+            ..RoundStatus::default()
+        };
+        for shard in &listing.done {
+            status.ok += DoneFile::read_header(&dir, *shard)?.tasks;
+        }
+        for shard in &listing.shards {
+            self.add_shard(&dir, *shard, listing.done.contains(shard), &mut status)?;
+        }
+        Ok(status)
+    }
+
+    fn add_shard(
+        &self,
+        round: &DirRef,
+        shard: ShardNumber,
+        has_done: bool,
+        status: &mut RoundStatus,
+    ) -> Result<()> {
+        let Ok(dir) = self.shard_dir(round, shard) else {
+            return Ok(());
+        };
+        let mut entries = Vec::new();
+        let state =
+            list_shard(&dir, self.attempts_allowed(), &mut entries).during("cannot list", dir.path())?;
+        let archived = match has_done {
+            true => DoneFile::read(self, round, shard)?.stems(),
+            false => Default::default(),
+        };
+        for (position, input) in state.inputs.iter().enumerate() {
+            if archived.contains(&input.stem) {
+                continue;
+            }
+            // Beside a done file, inputs in between may be missing: then the file itself tells.
+            let by_names = state.tasks_of(position).filter(|_| archived.is_empty());
+            let by_file =
+                || super::inputs::tasks_in(self, &dir, &layout::plain_name(input.stem, Kind::In)).ok();
+            let tasks = by_names.or_else(by_file).unwrap_or(1);
+            match input.state {
+                State::Done => status.ok += tasks,
+                State::Running { .. } => status.running += tasks,
+                State::Free { .. } => status.waiting += tasks,
+                State::Failed { .. } => status.failed += tasks,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The file that each worker keeps in `workers/`: what it is, and by its mtime the last sign of life.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::claim::Identity;
+use crate::clock::wall_millis;
+use crate::fs::{DirRef, FileRef};
+use crate::layout::WORKERS;
+use crate::name::{Attempt, TaskId, WorkerId};
+use crate::record::ProcessMark;
+
+/// A worker that notes progress at every heartbeat for a year stays below this.
+const LARGEST: u64 = 1 << 30;
+
+/// What the first line of a worker's file holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WorkerRecord {
+    pub(crate) worker: WorkerId,
+    #[serde(flatten)]
+    pub(crate) process: ProcessMark,
+    pub(crate) slots: u32,
+    /// Milliseconds since 1970, for people.
+    pub(crate) started: u64,
+}
+
+/// What a running task has told of its progress.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) task: TaskId,
+    pub(crate) attempt: Attempt,
+    /// From 0 to 1.
+    pub(crate) share: f32,
+}
+
+/// A worker's own file: flock-ed as long as it lives, removed when it leaves.
+#[derive(Debug)]
+pub(crate) struct WorkerFile {
+    dir: DirRef,
+    name: String,
+    file: FileRef,
+    written: u64,
+}
+
+impl WorkerFile {
+    pub(crate) fn make(store: &Store, me: &Identity, slots: u32) -> io::Result<WorkerFile> {
+        let dir = store.root().open_dir(WORKERS)?;
+        let name = me.id.as_str().to_owned();
+        let file = dir.create(&name)?;
+        // Others try this lock to learn whether locks reach them.
+        let _ = file.try_lock();
+        let record = WorkerRecord {
+            worker: me.id.clone(),
+            process: me.process.clone(),
+            slots,
+            started: wall_millis(),
+        };
+        let mut text = serde_json::to_vec(&record).map_err(io::Error::other)?;
+        text.push(b'\n');
+        file.write_at(0, &text)?;
+        Ok(WorkerFile {
+            dir,
+            name,
+            file,
+            written: text.len() as u64,
+        })
+    }
+
+    /// Shows a sign of life.
+    pub(crate) fn touch(&self) -> io::Result<()> {
+        self.file.touch()
+    }
+
+    /// Appends what its tasks have told of their progress.
+    pub(crate) fn note(&mut self, progress: &[Progress]) -> io::Result<()> {
+        let mut text = serde_json::to_vec(progress).map_err(io::Error::other)?;
+        text.push(b'\n');
+        self.file.write_at(self.written, &text)?;
+        self.written += text.len() as u64;
+        Ok(())
+    }
+
+    /// Says goodbye.
+    pub(crate) fn remove(self) {
+        // If it stays, the worker is shown as lost: wrong, but harmless.
+        let _ = self.dir.unlink(&self.name);
+    }
+}
+
+/// A worker's file, read.
+#[derive(Debug)]
+pub(super) struct WorkerSeen {
+    pub(super) record: WorkerRecord,
+    /// The file server's time of its last sign of life, in seconds since 1970.
+    pub(super) sign: u64,
+    pub(super) progress: Vec<Progress>,
+}
+
+/// Reads the files of the workers that are there.
+pub(super) fn read_workers(store: &Store) -> io::Result<Vec<WorkerSeen>> {
+    let dir = store.root().open_dir(WORKERS)?;
+    let mut names = Vec::new();
+    dir.list(&mut |name| names.extend(WorkerId::parse(name)))?;
+    names.sort_unstable();
+    // One that left meanwhile, or is just being written, is not there.
+    Ok(names
+        .iter()
+        .filter_map(|name| read_worker(&dir, name).ok().flatten())
+        .collect())
+}
+
+fn read_worker(dir: &DirRef, name: &WorkerId) -> io::Result<Option<WorkerSeen>> {
+    let mut bytes = Vec::new();
+    let file = dir.open_read(name.as_str())?;
+    file.read(LARGEST, &mut bytes)?;
+    let sign = file.fresh()?.mtime.as_secs();
+    let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let record = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    let progress = lines
+        .next_back()
+        .and_then(|line| serde_json::from_slice(line).ok())
+        .unwrap_or_default();
+    Ok(record.map(|record| WorkerSeen {
+        record,
+        sign,
+        progress,
+    }))
+}

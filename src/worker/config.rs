@@ -1,0 +1,140 @@
+//! Settings of a worker, and what its run ended with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Worker, engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fs::FsKind;
+use crate::observe::{Event, Observer};
+use crate::store::Store;
+use crate::wait::{How, Stop};
+
+/// Settings of one worker.
+///
+/// ```no_run
+/// # use flockwork::{BoxError, Store, Task, Worker, WorkerConfig};
+/// # struct Square;
+/// # impl Worker for Square {
+/// #     type Input = u64;
+/// #     type Output = u64;
+/// #     fn process(&self, n: u64, _: &Task<'_>) -> Result<u64, BoxError> { Ok(n * n) }
+/// # }
+/// # fn main() -> flockwork::Result<()> {
+/// let store = Store::open("squares.flock")?;
+/// let summary = WorkerConfig::default().slots(4).run(&store, Square)?;
+/// println!("{} tasks", summary.ok);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub(super) slots: u32,
+    pub(super) idle_exit: Duration,
+    pub(super) grace: Duration,
+    pub(super) poll: Option<(Duration, Duration)>,
+    pub(super) scratch: Option<PathBuf>,
+    pub(super) stop: Stop,
+    pub(super) observer: Observer,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        WorkerConfig {
+            slots: 1,
+            idle_exit: Duration::from_secs(600),
+            grace: Duration::from_secs(10),
+            poll: None,
+            scratch: None,
+            stop: Stop::new(),
+            observer: Observer::none(),
+        }
+    }
+}
+
+impl WorkerConfig {
+    /// Sets how many tasks run at a time, each in a thread of its own. Default: 1.
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Sets after how long with nothing to do the worker leaves. Default: 10 minutes.
+    ///
+    /// It should be longer than the master's longest silence between two rounds. Only time counts in which the
+    /// store could be read. A worker leaves at once when the master's run has ended.
+    pub fn idle_exit(mut self, idle_exit: Duration) -> Self {
+        self.idle_exit = idle_exit;
+        self
+    }
+
+    /// Sets how long a task that was asked to stop may take to return. Default: 10 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Sets the least and the greatest wait between two looks for work when there is none. Default: 0.1 s to 2 s on
+    /// a local file system (where new inputs wake the worker at once), 1 s to 15 s on others.
+    pub fn poll(mut self, least: Duration, greatest: Duration) -> Self {
+        self.poll = Some((least, greatest));
+        self
+    }
+
+    /// Sets where the scratch directories of attempts are made. Default: in the store. A local directory is faster.
+    pub fn scratch(mut self, scratch: impl Into<PathBuf>) -> Self {
+        self.scratch = Some(scratch.into());
+        self
+    }
+
+    /// Sets the handle by which this process can ask the worker to stop.
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Sets who is told of events, from several threads.
+    pub fn on_event(mut self, watcher: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observer = Observer::new(watcher);
+        self
+    }
+
+    /// Works until there is nothing to do for the idle time, or somebody asks it to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Setting`] for no slots; [`ErrorKind::Stuck`] when as many tasks hang beyond their timeout as
+    /// there are slots; [`ErrorKind::Io`] if the store cannot be read or written for the idle time. A task that
+    /// fails is no error.
+    pub fn run<W: Worker>(self, store: &Store, worker: W) -> Result<WorkerSummary> {
+        if self.slots == 0 {
+            return Err(Error::new(ErrorKind::Setting, "a worker needs at least one slot"));
+        }
+        engine::run(self, store, worker)
+    }
+
+    pub(super) fn poll_for(&self, store: &Store) -> (Duration, Duration) {
+        self.poll.unwrap_or(match store.kind() {
+            FsKind::Local => (Duration::from_millis(100), Duration::from_secs(2)),
+            FsKind::Network => (Duration::from_secs(1), Duration::from_secs(15)),
+        })
+    }
+}
+
+/// What a worker's run ended with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct WorkerSummary {
+    /// The worker's name, `HOST-PID-RANDOM`.
+    pub worker: String,
+    /// Tasks whose output was accepted.
+    pub ok: u64,
+    /// Attempts that ended in failure.
+    pub failed: u64,
+    /// Outcomes that were dropped because another attempt had been first.
+    pub discarded: u64,
+    /// Attempts that were given back.
+    pub given_back: u64,
+    /// How it was asked to stop; `None` if it left because there was nothing to do.
+    pub stopped: Option<How>,
+}

@@ -1,0 +1,198 @@
+//! The keeper: one thread per worker for heartbeats, timeouts and the stop file.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::Worker;
+use super::attempt;
+use super::engine::{Engine, SlotEnd};
+use super::running::{Running, StopReason};
+use crate::clock::Moment;
+use crate::error::{IoContext, Result};
+use crate::observe::Event;
+use crate::record::{self, RecordKind};
+use crate::store::{Progress, Pulse};
+use crate::wait::{How, lock};
+
+/// Ends the keeper's thread.
+pub(super) struct Keeper {
+    done: Arc<AtomicBool>,
+    stop: crate::wait::Stop,
+}
+
+impl Keeper {
+    /// Asks the thread to end; it may hang in a call to a dead file server, so nobody waits for it.
+    pub(super) fn stop(self) {
+        self.done.store(true, Ordering::SeqCst);
+        self.stop.waker().wake();
+    }
+}
+
+pub(super) fn start<W: Worker>(engine: &Arc<Engine<W>>) -> Result<Keeper> {
+    let done = Arc::new(AtomicBool::new(false));
+    let (watched, until) = (Arc::clone(engine), Arc::clone(&done));
+    let body = move || keep(&watched, &until);
+    let thread = std::thread::Builder::new()
+        .name("flockwork-keeper".into())
+        .spawn(body);
+    thread.during("cannot start a thread for", engine.store.path())?;
+    Ok(Keeper {
+        done,
+        stop: engine.config.stop.clone(),
+    })
+}
+
+/// When the keeper has something to do next.
+struct Beats {
+    every: Duration,
+    next: Moment,
+    told: Option<Moment>,
+}
+
+fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
+    let every = engine.store.heartbeat();
+    let mut beats = Beats {
+        every,
+        next: Moment::now().plus(every),
+        told: None,
+    };
+    let patrol = patrol_interval(engine, every);
+    while !done.load(Ordering::SeqCst) {
+        let seen = engine.config.stop.waker().seen();
+        let now = Moment::now();
+        if now >= beats.next {
+            beats.next = now.plus(every);
+            beat(engine, now, &beats);
+        }
+        enforce(engine, now, &mut beats);
+        let rest = if beats.told.is_some() {
+            Duration::from_millis(100)
+        } else {
+            patrol
+        };
+        let rest = rest.min(beats.next.since(Moment::now()));
+        // Wake-ups for the slots also wake the keeper; it only looks at its clock then.
+        if !engine.config.stop.waker().wait(seen, rest) {
+            continue;
+        }
+        if done.load(Ordering::SeqCst) {
+            break;
+        }
+    }
+}
+
+/// With a timeout the keeper looks more often than its heartbeats.
+fn patrol_interval<W>(engine: &Engine<W>, every: Duration) -> Duration {
+    match engine.store.config().timeout {
+        Some(timeout) => every.min((timeout / 10).max(Duration::from_millis(10))),
+        None => every,
+    }
+}
+
+fn all_running<W>(engine: &Engine<W>) -> Vec<Arc<Running>> {
+    lock(&engine.running).clone()
+}
+
+fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
+    let running = all_running(engine);
+    for attempt in &running {
+        // Short attempts pay nothing.
+        if now.since(attempt.begun) < beats.every {
+            continue;
+        }
+        match attempt.with_claim(|claim| claim.heartbeat()) {
+            None | Some(Ok(Pulse::Ours)) => {}
+            Some(Ok(Pulse::Outrun)) => attempt.ask_to_stop(StopReason::Outrun),
+            Some(Ok(Pulse::Lost)) => {
+                if attempt.note_lock_lost() {
+                    let (task, attempt) = (attempt.first_task(), attempt.attempt.0);
+                    engine.config.observer.tell(|| Event::LockLost { task, attempt });
+                }
+            }
+            Some(Err(error)) => trouble(engine, "no heartbeat could be given", &error),
+        }
+    }
+    if let Some(file) = lock(&engine.file).as_mut() {
+        let progress: Vec<Progress> = running
+            .iter()
+            .filter_map(|attempt| told_progress(attempt))
+            .collect();
+        let shown = if progress.is_empty() {
+            file.touch()
+        } else {
+            file.note(&progress)
+        };
+        if let Err(error) = shown {
+            trouble(engine, "the worker's file could not be touched", &error);
+        }
+    }
+    if let Some(journal) = lock(&engine.journal).as_mut() {
+        journal.flush();
+    }
+    match engine.store.stop_file() {
+        Ok(Some(stop)) => engine.config.stop.request(stop.how),
+        Ok(None) => {}
+        Err(error) => trouble(engine, "the stop file could not be looked for", &error),
+    }
+}
+
+fn told_progress(attempt: &Running) -> Option<Progress> {
+    let share = attempt.progress()?;
+    Some(Progress {
+        task: attempt.task(),
+        attempt: attempt.attempt,
+        share,
+    })
+}
+
+fn trouble<W>(engine: &Engine<W>, what: &str, error: &std::io::Error) {
+    engine.config.observer.tell(|| Event::Trouble {
+        what: format!("{what}: {error}"),
+    });
+}
+
+/// Asks tasks to stop that must, and ends attempts whose task does not return.
+fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
+    let told = engine.config.stop.requested() == Some(How::Now);
+    if told && beats.told.is_none() {
+        beats.told = Some(now);
+    }
+    let out_of_grace = beats
+        .told
+        .is_some_and(|since| now.since(since) >= engine.config.grace);
+    let timeout = engine.store.config().timeout;
+    for attempt in all_running(engine) {
+        if told {
+            attempt.ask_to_stop(StopReason::Told);
+        }
+        let age = attempt.task_age(now);
+        if timeout.is_some_and(|timeout| age >= timeout) {
+            attempt.ask_to_stop(StopReason::Timeout);
+        }
+        let hangs = timeout.is_some_and(|timeout| age >= timeout + engine.config.grace);
+        if out_of_grace {
+            if let Some(claim) = attempt.take_claim() {
+                attempt::give_back(
+                    engine,
+                    &attempt,
+                    claim,
+                    "the worker was told to stop, and its task did not return",
+                );
+                abandon(engine, &attempt);
+            }
+        } else if hangs && let Some(mut claim) = attempt.take_claim() {
+            let failure = attempt::timed_out(age);
+            attempt::tell_failure(engine, &attempt, &failure);
+            record::push_json(claim.content(), RecordKind::Failure, attempt.index(), 0, &failure);
+            attempt::fail(engine, &attempt, claim, 1);
+            abandon(engine, &attempt);
+        }
+    }
+}
+
+/// The slot's thread is left behind: the worker must not wait for it.
+fn abandon<W>(engine: &Engine<W>, attempt: &Arc<Running>) {
+    lock(&engine.running).retain(|other| !Arc::ptr_eq(other, attempt));
+    let _ = engine.ended.send(SlotEnd::Abandoned);
+}

@@ -1,0 +1,285 @@
+//! Finding work: one listing for each scan, candidates in random order, no look at single files.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::clock::{Moment, Random};
+use crate::error::{IoContext, Result};
+use crate::fs::{DirRef, is_gone};
+use crate::layout::{Entry, ROUND_FILE};
+use crate::name::{Attempt, RoundNumber, ShardNumber, Stem};
+use crate::policy::{self, Tail};
+use crate::store::{
+    RoundFile, RunningAttempt, ShardState, State, Store, list_round, list_rounds, list_shard,
+};
+
+/// So many lost races in a row mean that the listing is out of date.
+const MISSES: u32 = 4;
+/// Every so many fruitless scans even shards that had ended are looked at: somebody may have granted new attempts.
+const DEEP_SCAN: u32 = 10;
+
+/// An input file that was free when it was listed.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub(super) round: RoundNumber,
+    pub(super) dir: DirRef,
+    pub(super) stem: Stem,
+    pub(super) attempt: Attempt,
+}
+
+/// What a scan that found nothing to do has seen.
+#[derive(Debug, Default)]
+pub(super) struct Nothing {
+    pub(super) running: Vec<RunningAttempt>,
+    pub(super) tail: Tail,
+    /// A failed task may be tried again after this long.
+    pub(super) retry_in: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) enum Found {
+    Candidate(Candidate),
+    Nothing(Nothing),
+}
+
+#[derive(Debug)]
+pub(super) struct Scanner {
+    store: Store,
+    random: Random,
+    shelf: Vec<Candidate>,
+    newest: Option<RoundNumber>,
+    misses: u32,
+    fruitless: u32,
+    /// Shards (and whole rounds) in which nothing is open, until the next deep scan.
+    ended_shards: HashSet<(RoundNumber, ShardNumber)>,
+    ended_rounds: HashSet<RoundNumber>,
+    dirs: HashMap<(RoundNumber, ShardNumber), DirRef>,
+    round_tasks: HashMap<RoundNumber, u64>,
+    /// When failed attempts were first seen: their backoff begins then.
+    failed_since: HashMap<(RoundNumber, Stem, Attempt), Moment>,
+    entries: Vec<Entry>,
+}
+
+impl Scanner {
+    pub(super) fn new(store: &Store) -> Scanner {
+        Scanner {
+            store: store.clone(),
+            random: Random::new(),
+            shelf: Vec::new(),
+            newest: None,
+            misses: 0,
+            fruitless: 0,
+            ended_shards: HashSet::new(),
+            ended_rounds: HashSet::new(),
+            dirs: HashMap::new(),
+            round_tasks: HashMap::new(),
+            failed_since: HashMap::new(),
+            entries: Vec::new(),
+        }
+    }
+
+    /// Returns something to try, from the last listing or from a new one.
+    pub(super) fn next(&mut self, view: &View<'_>) -> Result<Found> {
+        if let Some(candidate) = self.shelf.pop() {
+            return Ok(Found::Candidate(candidate));
+        }
+        self.misses = 0;
+        self.scan(view)
+    }
+
+    /// Says whether the last listing has something left to try.
+    pub(super) fn has_candidates(&self) -> bool {
+        !self.shelf.is_empty()
+    }
+
+    /// Returns the newest round of the last scan.
+    pub(super) fn newest_round(&self) -> Option<RoundNumber> {
+        self.newest
+    }
+
+    /// Notes that somebody else was faster.
+    pub(super) fn missed(&mut self) {
+        self.misses += 1;
+        if self.misses >= MISSES {
+            self.shelf.clear();
+        }
+    }
+
+    /// Notes that a candidate was won.
+    pub(super) fn won(&mut self) {
+        self.misses = 0;
+    }
+
+    /// Forgets the last listing, for its shard is gone.
+    pub(super) fn gone(&mut self) {
+        self.shelf.clear();
+    }
+
+    fn scan(&mut self, view: &View<'_>) -> Result<Found> {
+        if self.fruitless >= DEEP_SCAN {
+            self.fruitless = 0;
+            self.ended_shards.clear();
+            self.ended_rounds.clear();
+            self.failed_since.clear();
+        }
+        let mut nothing = Nothing::default();
+        // The newest round first: that is where the work is.
+        let rounds = list_rounds(&self.store)?;
+        self.newest = rounds.last().copied();
+        for round in rounds.into_iter().rev() {
+            if self.ended_rounds.contains(&round) {
+                continue;
+            }
+            if let Some(candidate) = self.scan_round(round, view, &mut nothing)? {
+                self.fruitless = 0;
+                return Ok(Found::Candidate(candidate));
+            }
+        }
+        self.fruitless += 1;
+        Ok(Found::Nothing(nothing))
+    }
+
+    fn scan_round(
+        &mut self,
+        round: RoundNumber,
+        view: &View<'_>,
+        nothing: &mut Nothing,
+    ) -> Result<Option<Candidate>> {
+        let round_dir = match self.store.round_dir(round) {
+            Err(error) if error.io_error().is_some_and(is_gone) => return Ok(None),
+            answer => answer?,
+        };
+        let listing = list_round(&round_dir).during("cannot list", round_dir.path())?;
+        self.dirs
+            .retain(|(of, shard), _| *of != round || listing.shards.contains(shard));
+        let mut shards: Vec<ShardNumber> = listing.shards.into_iter().collect();
+        self.random.shuffle(&mut shards);
+        let mut all_ended = listing.complete;
+        for shard in shards {
+            if self.ended_shards.contains(&(round, shard)) {
+                continue;
+            }
+            all_ended = false;
+            if self.scan_shard(round, &round_dir, shard, view, nothing)? {
+                return Ok(self.shelf.pop());
+            }
+        }
+        if all_ended {
+            self.ended_rounds.insert(round);
+        } else if listing.complete && !nothing.running.is_empty() {
+            nothing.tail.total = self.tasks_of(round, &round_dir);
+        }
+        Ok(None)
+    }
+
+    /// Puts the free input files of a shard on the shelf; says whether there are any.
+    fn scan_shard(
+        &mut self,
+        round: RoundNumber,
+        round_dir: &DirRef,
+        shard: ShardNumber,
+        view: &View<'_>,
+        nothing: &mut Nothing,
+    ) -> Result<bool> {
+        let dir = match self.dirs.get(&(round, shard)) {
+            Some(dir) => dir.clone(),
+            None => match self.store.shard_dir(round_dir, shard) {
+                Err(error) if error.io_error().is_some_and(is_gone) => return Ok(false),
+                answer => answer?,
+            },
+        };
+        self.dirs.insert((round, shard), dir.clone());
+        let state = match list_shard(&dir, self.store.attempts_allowed(), &mut self.entries) {
+            Err(error) if is_gone(&error) => {
+                self.dirs.remove(&(round, shard));
+                return Ok(false);
+            }
+            answer => answer.during("cannot list", dir.path())?,
+        };
+        self.sort_out(round, &dir, &state, view, nothing);
+        let ended = state
+            .inputs
+            .iter()
+            .all(|input| matches!(input.state, State::Done | State::Failed { .. }));
+        if ended && state.end.is_some() {
+            self.ended_shards.insert((round, shard));
+            self.dirs.remove(&(round, shard));
+        }
+        self.random.shuffle(&mut self.shelf);
+        Ok(!self.shelf.is_empty())
+    }
+
+    fn sort_out(
+        &mut self,
+        round: RoundNumber,
+        dir: &DirRef,
+        state: &ShardState,
+        view: &View<'_>,
+        nothing: &mut Nothing,
+    ) {
+        let now = Moment::now();
+        for (position, input) in state.inputs.iter().enumerate() {
+            let open = match input.state {
+                State::Free { next, after } => {
+                    let mine = (view.failed_here)(round, input.stem);
+                    let wait = policy::retry_wait(self.store.config(), after, input.faults, mine);
+                    let left = match wait.is_zero() {
+                        true => Duration::ZERO,
+                        false => {
+                            let since = *self.failed_since.entry((round, input.stem, next)).or_insert(now);
+                            wait.saturating_sub(now.since(since))
+                        }
+                    };
+                    let stem = input.stem;
+                    if !left.is_zero() {
+                        nothing.retry_in = Some(nothing.retry_in.map_or(left, |least| least.min(left)));
+                    } else if !(view.runs_here)(round, stem) {
+                        self.failed_since.remove(&(round, stem, next));
+                        self.shelf.push(Candidate {
+                            round,
+                            dir: dir.clone(),
+                            stem,
+                            attempt: next,
+                        });
+                    }
+                    true
+                }
+                State::Running { attempt } => {
+                    let (dir, doubled) = (dir.clone(), input.doubled);
+                    nothing.running.push(RunningAttempt {
+                        round,
+                        dir,
+                        stem: input.stem,
+                        attempt,
+                        doubled,
+                    });
+                    true
+                }
+                State::Done | State::Failed { .. } => false,
+            };
+            if open {
+                nothing.tail.open += 1;
+                nothing.tail.open_tasks += state.tasks_of(position).unwrap_or(1);
+            }
+        }
+    }
+
+    fn tasks_of(&mut self, round: RoundNumber, dir: &DirRef) -> Option<u64> {
+        if let Some(tasks) = self.round_tasks.get(&round) {
+            return Some(*tasks);
+        }
+        let mut bytes = Vec::new();
+        dir.read(ROUND_FILE, crate::store::SMALL_FILE, &mut bytes).ok()?;
+        let tasks = serde_json::from_slice::<RoundFile>(&bytes).ok()?.tasks;
+        self.round_tasks.insert(round, tasks);
+        Some(tasks)
+    }
+}
+
+/// What the scanner needs to know of the worker's own doings.
+pub(super) struct View<'a> {
+    /// Whether this worker has failed at the input file before: others come first.
+    pub(super) failed_here: &'a dyn Fn(RoundNumber, Stem) -> bool,
+    /// Whether this worker runs the input file now: it does not race itself.
+    pub(super) runs_here: &'a dyn Fn(RoundNumber, Stem) -> bool,
+}

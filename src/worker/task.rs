@@ -1,0 +1,142 @@
+//! What `Worker::process` is told about its task, and can do with it.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::running::Running;
+use crate::codec::Codec;
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::fs::DirRef;
+use crate::layout::{self, Kind, SCRATCH};
+use crate::name::{Attempt, TaskId};
+use crate::record::{self, RecordKind};
+use crate::store::Store;
+
+/// The task at hand.
+#[derive(Debug)]
+pub struct Task<'a> {
+    pub(super) store: &'a Store,
+    pub(super) running: &'a Running,
+    pub(super) worker: &'a str,
+    pub(super) dir: &'a DirRef,
+    /// Where scratch directories are made, if not in the store.
+    pub(super) scratch_root: Option<&'a Path>,
+    pub(super) scratch: OnceCell<PathBuf>,
+    /// The latest attempt before this one that left a checkpoint.
+    pub(super) checkpointed: Option<Attempt>,
+}
+
+impl Task<'_> {
+    /// Returns which task it is.
+    pub fn id(&self) -> TaskId {
+        self.running.task()
+    }
+
+    /// Returns the number of this attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.running.attempt.0
+    }
+
+    /// Returns the name of the worker, `HOST-PID-RANDOM`.
+    pub fn worker(&self) -> &str {
+        self.worker
+    }
+
+    /// Says whether the task should end as soon as it can.
+    ///
+    /// That is so when the worker was told to stop now, when the task takes longer than the store's timeout, or
+    /// when another attempt was first. Return an error then, after a [`checkpoint`](Task::checkpoint) if that
+    /// helps: told to stop, the task is given back and does not count as failed.
+    pub fn should_stop(&self) -> bool {
+        self.running.stop_reason().is_some()
+    }
+
+    /// Tells how far the task is, from 0 to 1. It costs nothing; the next heartbeat writes it down.
+    pub fn progress(&self, share: f32) {
+        self.running.set_progress(share);
+    }
+
+    /// Returns a directory that only this attempt uses; it is made at the first call, and removed with all that is
+    /// in it when the task ends.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if it cannot be made.
+    pub fn scratch(&self) -> Result<&Path> {
+        if let Some(path) = self.scratch.get() {
+            return Ok(path);
+        }
+        let root = match self.scratch_root {
+            Some(root) => root.to_owned(),
+            None => self.store.path().join(SCRATCH),
+        };
+        let id = self.id();
+        let name = format!("{}-{:07}.{}-{}", id.round, id.number, self.attempt(), self.worker);
+        let path = root.join(name);
+        // Users' files are not part of the protocol, so they do not go through the store's door to the disk.
+        std::fs::create_dir(&path).during("cannot make the scratch directory", &path)?;
+        Ok(self.scratch.get_or_init(|| path))
+    }
+
+    /// Keeps a state from which the next attempt can go on, should this one not end.
+    ///
+    /// It replaces the attempt's last checkpoint, in two stages; nothing is left of it once the task has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Codec`] and [`ErrorKind::TooLarge`] as for outputs; [`ErrorKind::Io`] if it cannot be written,
+    /// then the last checkpoint is still there.
+    pub fn checkpoint<T: Serialize>(&self, state: &T) -> Result<()> {
+        let (codec, limit) = (self.store.codec(), self.store.config().max_record);
+        let mut bytes = Vec::new();
+        let head = (RecordKind::Checkpoint, codec.byte(), self.running.index(), 0);
+        record::push_with(&mut bytes, head, |buffer| codec.encode(state, limit, buffer))?;
+        record::push_end(&mut bytes, 1);
+        let name = self.checkpoint_name(self.running.attempt);
+        self.dir
+            .replace(&name, &bytes, self.store.syncs_data())
+            .during("cannot write the checkpoint", &self.dir.path().join(name))
+    }
+
+    /// Returns the last checkpoint that an earlier attempt at this task has left, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Codec`] if it does not decode as a `T`; [`ErrorKind::Damaged`]; [`ErrorKind::Io`].
+    pub fn restored<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        let Some(attempt) = self.checkpointed else {
+            return Ok(None);
+        };
+        let name = self.checkpoint_name(attempt);
+        let path = self.dir.path().join(&name);
+        let mut bytes = Vec::new();
+        self.dir
+            .read(&name, self.store.file_limit(), &mut bytes)
+            .during("cannot read the checkpoint", &path)?;
+        let frames = record::whole(&bytes, &[RecordKind::Checkpoint]).map_err(|damage| {
+            Error::new(ErrorKind::Damaged, "damaged checkpoint")
+                .at(&path)
+                .because(damage)
+        })?;
+        // In a batch the checkpoint may be another task's.
+        let ours = frames.iter().find(|frame| frame.index == self.running.index());
+        ours.map(|frame| Codec::decode(frame.codec, frame.payload).map_err(|error| error.at(&path)))
+            .transpose()
+    }
+
+    fn checkpoint_name(&self, attempt: Attempt) -> String {
+        layout::attempt_name(&self.running.stem.to_string(), attempt, Kind::Checkpoint)
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        if let Some(path) = self.scratch.get() {
+            // What cannot be removed is only space; the audit names it.
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
