@@ -313,7 +313,11 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
             }
         }
         let now = Moment::now();
-        if !running.is_empty() && self.examined.is_none_or(|last| now.since(last) >= EXAMINE) {
+        if !running.is_empty()
+            && self
+                .examined
+                .is_none_or(|last| now.since(last) >= EXAMINE.min(self.context.store.lease() / 10))
+        {
             self.examined = Some(now);
             self.context.janitor.examine(running, Tail::default());
         }

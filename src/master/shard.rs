@@ -117,8 +117,7 @@ impl OpenShard {
         state: State,
     ) -> Result<Option<Collected>> {
         let input = self.read_input(store, stem)?;
-        let tasks = record::frames(&input).map_while(std::result::Result::ok);
-        let tasks = tasks.filter(|frame| frame.kind == RecordKind::Input).count();
+        let tasks = self.count_tasks(&input, stem)?;
         let (ended, accepted) = match state {
             State::Failed { last } => {
                 let ended = read_failed(store, &self.dir, stem, tasks, last);
@@ -148,6 +147,19 @@ impl OpenShard {
             .read(&name, store.file_limit(), &mut bytes)
             .during("cannot read", &path)?;
         Ok(bytes)
+    }
+
+    fn count_tasks(&self, input: &[u8], stem: Stem) -> Result<usize> {
+        let frames = record::whole(input, &[RecordKind::Input]).map_err(|damage| {
+            Error::new(ErrorKind::Damaged, "damaged input file")
+                .at(self.dir.path().join(layout::plain_name(stem, Kind::In)))
+                .because(damage)
+                .with_hint("restore the file from a backup, or begin again with a new store")
+        })?;
+        Ok(frames
+            .iter()
+            .filter(|frame| frame.kind == RecordKind::Input)
+            .count())
     }
 
     fn read_outcome(

@@ -36,13 +36,13 @@ impl DoneBuilder {
         }
         let frames = || record::frames(&ended.bytes).map_while(Result::ok);
         for frame in frames().filter(|frame| frame.kind == RecordKind::Attempt).take(1) {
-            record::push(&mut self.groups, frame);
+            self.groups.extend_from_slice(frame.raw);
         }
         for frame in record::frames(input)
             .map_while(Result::ok)
             .filter(|f| f.kind == RecordKind::Input)
         {
-            record::push(&mut self.groups, frame);
+            self.groups.extend_from_slice(frame.raw);
         }
         // Outputs that were carried over from an earlier attempt stand in the order they were made.
         let mut outputs: Vec<_> = frames()
@@ -50,7 +50,7 @@ impl DoneBuilder {
             .collect();
         outputs.sort_by_key(|frame| frame.index);
         for frame in outputs {
-            record::push(&mut self.groups, frame);
+            self.groups.extend_from_slice(frame.raw);
             self.tasks += 1;
         }
     }

@@ -139,12 +139,15 @@ impl Reaper {
         if known.header.is_none() && looks {
             known.header = read_header(&attempt.dir, &base, attempt.attempt)?;
         }
+        let mut lives_here = false;
         if let Some(header) = &known.header {
             if header.worker == self.me.id {
                 return Ok(Verdict::Leave);
             }
-            if os::is_alive(&header.process) == Some(false) {
-                return Ok(Verdict::Lost("its process is gone"));
+            match os::is_alive(&header.process) {
+                Some(false) => return Ok(Verdict::Lost("its process is gone")),
+                Some(true) => lives_here = true,
+                None => {}
             }
         }
         if looks {
@@ -156,7 +159,8 @@ impl Reaper {
             if known.sight.is_silent(now, lease) {
                 return Ok(Verdict::Lost("it gave no sign of life for the whole lease"));
             }
-            let settled = known.sight.lock_has_settled(now);
+            // A live process may have lost its lock to the file server; then only its silence counts.
+            let settled = !lives_here && known.sight.lock_has_settled(now);
             let header = known.header.clone();
             if settled && self.lock_tells(header.as_ref(), now)? && probe.try_lock()? == Flock::Held {
                 return Ok(Verdict::Lost("its lock is free"));

@@ -70,7 +70,7 @@ pub(super) fn take_over(
             }
             RecordKind::Output if frame.index < tasks => {
                 if seen.outputs.insert(frame.index) {
-                    record::push(claim.content(), frame);
+                    claim.content().extend_from_slice(frame.raw);
                 }
                 seen.ended.insert(frame.index);
             }

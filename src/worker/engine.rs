@@ -12,10 +12,11 @@ use super::running::{Running, StopReason};
 use super::scanner::{Found, Nothing, Scanner, View};
 use super::{Worker, WorkerConfig, WorkerSummary};
 use crate::clock::{Backoff, Moment, Random};
-use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
 use crate::fs::FsKind;
 use crate::fs::watch::Watch;
 use crate::janitor::Janitor;
+use crate::layout::WORKERS;
 use crate::name::{RoundNumber, Stem};
 use crate::observe::Event;
 use crate::store::{Claim, Claiming, Identity, Journal, Store, WorkerFile};
@@ -90,7 +91,7 @@ pub(super) fn run<W: Worker>(config: WorkerConfig, store: &Store, worker: W) -> 
         });
     }
     let (ended, ends) = channel();
-    let engine = Arc::new(Engine::new(config, store, me, worker, ended));
+    let engine = Arc::new(Engine::new(config, store, me, worker, ended)?);
     let keeper = keeper::start(&engine)?;
     let outcome = supervise(&engine, &ends);
     keeper.stop();
@@ -175,17 +176,23 @@ impl<W> Engine<W> {
         me: Identity,
         worker: W,
         ended: Sender<SlotEnd>,
-    ) -> Engine<W> {
-        let trouble = |what: &str, error: &std::io::Error| {
-            let what = format!("cannot make {what}: {error}");
-            config.observer.tell(|| Event::Trouble { what: what.clone() });
+    ) -> Result<Engine<W>> {
+        // Who may not write at all learns it now, and not at every claim.
+        let file = match WorkerFile::make(store, &me, config.slots) {
+            Err(error) if is_forbidden(&error) => {
+                return Err(io_error(
+                    "cannot write to",
+                    &store.root().path().join(WORKERS),
+                    error,
+                ));
+            }
+            answer => answer
+                .inspect_err(|error| tell_trouble(&config, "the worker's file", error))
+                .ok(),
         };
-        // Both serve those who watch; work goes on without.
-        let file = WorkerFile::make(store, &me, config.slots)
-            .inspect_err(|e| trouble("the worker's file", e))
-            .ok();
+        // It serves those who watch; work goes on without.
         let journal = Journal::make(store, &me)
-            .inspect_err(|e| trouble("the journal", e))
+            .inspect_err(|error| tell_trouble(&config, "the journal", error))
             .ok();
         let (least, greatest) = config.poll_for(store);
         let janitor = Janitor::new(store, &me, &config.observer, &config.stop, WATCHED);
@@ -202,7 +209,7 @@ impl<W> Engine<W> {
             trouble_since: None,
             times: Vec::new(),
         };
-        Engine {
+        Ok(Engine {
             store: store.clone(),
             config,
             me,
@@ -215,7 +222,7 @@ impl<W> Engine<W> {
             counts: Counts::default(),
             leaving: AtomicBool::new(false),
             ended,
-        }
+        })
     }
 
     fn finish(&self) -> WorkerSummary {
@@ -307,17 +314,18 @@ impl<W: Worker> Engine<W> {
             drop(desk);
             match Claim::of_input(&self.me, &candidate.dir, candidate.stem, candidate.attempt) {
                 Ok(Claiming::Won(claim)) => {
-                    lock(&self.desk).scanner.won();
+                    let mut desk = lock(&self.desk);
+                    desk.scanner.won();
+                    desk.trouble_since = None;
                     return Ok(Some((candidate.round, claim)));
                 }
                 Ok(Claiming::Busy) => lock(&self.desk).scanner.missed(),
                 Ok(Claiming::Gone) => lock(&self.desk).scanner.gone(),
                 Err(error) => {
-                    let path = candidate.dir.path().to_owned();
-                    self.config.observer.tell(|| Event::Trouble {
-                        what: format!("cannot claim {} in {}: {error}", candidate.stem, path.display()),
-                    });
-                    self.config.stop.waker().wait(seen, Duration::from_secs(1));
+                    let path = candidate.dir.path().join(candidate.stem.to_string());
+                    let error = io_error("cannot claim", &path, error);
+                    let rest = self.endure(&mut lock(&self.desk), seen, error)?;
+                    self.config.stop.waker().wait(seen, rest);
                 }
             }
         }
@@ -333,7 +341,7 @@ impl<W: Worker> Engine<W> {
         }
         desk.rest = None;
         if let Err(error) = self.heed_stop_file(desk) {
-            return self.endure(desk, seen, error);
+            return self.endure(desk, seen, error).map(Look::Rest);
         }
         if self.config.stop.requested().is_some() {
             return Ok(Look::Rest(Duration::ZERO));
@@ -350,7 +358,6 @@ impl<W: Worker> Engine<W> {
         };
         match desk.scanner.next(&view) {
             Ok(Found::Candidate(candidate)) => {
-                desk.trouble_since = None;
                 desk.idle_since = None;
                 desk.poll.reset();
                 Ok(Look::Found(candidate))
@@ -359,7 +366,7 @@ impl<W: Worker> Engine<W> {
                 desk.trouble_since = None;
                 Ok(self.idle(desk, seen, nothing))
             }
-            Err(error) => self.endure(desk, seen, error),
+            Err(error) => self.endure(desk, seen, error).map(Look::Rest),
         }
     }
 
@@ -410,8 +417,8 @@ impl<W: Worker> Engine<W> {
         Look::Rest(rest)
     }
 
-    /// The store cannot be read: try again, and only leave when that goes on for the idle time.
-    fn endure(&self, desk: &mut Desk, seen: u64, error: Error) -> Result<Look> {
+    /// The store cannot be read or written: try again, and only leave when that goes on for the idle time.
+    fn endure(&self, desk: &mut Desk, seen: u64, error: Error) -> Result<Duration> {
         let now = Moment::now();
         let since = *desk.trouble_since.get_or_insert(now);
         let is_system = error.kind() == ErrorKind::Io;
@@ -423,7 +430,7 @@ impl<W: Worker> Engine<W> {
         });
         let rest = desk.poll.step();
         desk.rest = Some((now.plus(rest), seen));
-        Ok(Look::Rest(rest))
+        Ok(rest)
     }
 
     /// On a local file system: be woken by new rounds, new shards and the stop file.
@@ -452,6 +459,18 @@ impl<W: Worker> Engine<W> {
             let _ = watch.add(&self.store.rounds().path().join(name));
         }
     }
+}
+
+/// Who may not write at all cannot work; a full disk, on the other hand, may be freed.
+fn is_forbidden(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(error.kind(), K::ReadOnlyFilesystem | K::PermissionDenied)
+}
+
+fn tell_trouble(config: &WorkerConfig, what: &str, error: &std::io::Error) {
+    config.observer.tell(|| Event::Trouble {
+        what: format!("cannot make {what}: {error}"),
+    });
 }
 
 enum Look {
