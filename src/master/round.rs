@@ -1,5 +1,6 @@
 //! One round: publish inputs through a bounded window, collect outcomes, clean up behind.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::feed::Feed;
@@ -11,7 +12,7 @@ use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::fs::{DirRef, is_worth_parking};
 use crate::janitor::Janitor;
-use crate::layout::{Entry, ROUND_FILE};
+use crate::layout::{self, Entry, Kind, ROUND_FILE};
 use crate::name::{RoundNumber, ShardNumber, TaskId};
 use crate::observe::Event;
 use crate::outcome::{Outcome, RoundSummary, RunSummary};
@@ -345,7 +346,8 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                     let Some(collected) = shard.read(store, observer, input.stem, input.state)? else {
                         continue;
                     };
-                    self.hand_over(&collected)?;
+                    let dir = shard.dir.clone();
+                    self.hand_over(dir.path(), &collected)?;
                     self.open[position].note_handed(collected);
                     progress = true;
                 }
@@ -365,15 +367,15 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
         Ok(())
     }
 
-    fn hand_over(&mut self, collected: &Collected) -> Result<()> {
-        let inputs = record::frames(&collected.input).map_while(std::result::Result::ok);
-        let inputs = inputs.filter(|frame| frame.kind == RecordKind::Input);
-        for (index, (input, ended)) in inputs.zip(&collected.ended.tasks).enumerate() {
+    fn hand_over(&mut self, dir: &Path, collected: &Collected) -> Result<()> {
+        let path = |kind| dir.join(layout::plain_name(collected.stem, kind));
+        for (index, ((codec, input), ended)) in
+            collected.inputs.iter().zip(&collected.ended.tasks).enumerate()
+        {
             let task = TaskId {
                 round: self.summary.round,
                 number: collected.stem.0 + index as u64,
             };
-            let place = || collected_place(self.dir.path(), task);
             let (result, elapsed) = match ended {
                 TaskRecord::Output {
                     codec,
@@ -381,13 +383,19 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                     nanos,
                 } => {
                     let output = Codec::decode(*codec, &collected.ended.bytes[payload.clone()]);
-                    (Ok(output.map_err(|error| error.at(place()))?), *nanos)
+                    (
+                        Ok(output.map_err(|error| {
+                            undecoded(error, task, &path(Kind::Out), Some(payload.start))
+                        })?),
+                        *nanos,
+                    )
                 }
                 TaskRecord::Failure(failure) => (Err(failure.clone()), 0),
             };
+            let decoded = Codec::decode(*codec, &collected.input[input.clone()]);
             self.give(Outcome {
                 task,
-                input: Codec::decode(input.codec, input.payload).map_err(|error| error.at(place()))?,
+                input: decoded.map_err(|error| undecoded(error, task, &path(Kind::In), Some(input.start)))?,
                 result,
                 attempt: collected.ended.attempt.0,
                 worker: collected.ended.worker.clone(),
@@ -398,19 +406,23 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     }
 
     fn replay_done(&mut self, done: &DoneFile) -> Result<()> {
+        let path = self
+            .dir
+            .path()
+            .join(layout::done_name(ShardNumber(done.header.first)));
         for record in done.tasks() {
             let task = TaskId {
                 round: self.summary.round,
                 number: record.number,
             };
-            let place = || collected_place(self.dir.path(), task);
+            let wrong = |error| undecoded(error, task, &path, None);
             let (input_codec, input) = record.input;
             let (output_codec, output) = record.output;
             self.context.summary.replayed += 1;
             self.give(Outcome {
                 task,
-                input: Codec::decode(input_codec, input).map_err(|error| error.at(place()))?,
-                result: Ok(Codec::decode(output_codec, output).map_err(|error| error.at(place()))?),
+                input: Codec::decode(input_codec, input).map_err(wrong)?,
+                result: Ok(Codec::decode(output_codec, output).map_err(wrong)?),
                 attempt: record.header.attempt.0,
                 worker: record.header.worker.to_string(),
                 elapsed: Duration::from_nanos(record.nanos),
@@ -444,8 +456,10 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     }
 }
 
-fn collected_place(round: &std::path::Path, task: TaskId) -> std::path::PathBuf {
-    round.join(format!("(task {task})"))
+/// Says of which task, and at which byte of which file, something does not decode.
+fn undecoded(error: Error, task: TaskId, path: &Path, byte: Option<usize>) -> Error {
+    let place = byte.map(|byte| format!(", at byte {byte}")).unwrap_or_default();
+    error.in_step(&format!("task {task}{place}")).at(path)
 }
 
 /// Takes up to `batch` inputs; says how many there were.

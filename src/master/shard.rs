@@ -9,10 +9,9 @@ use crate::fs::{DirRef, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, ShardNumber, Stem};
 use crate::observe::{Event, Observer};
-use crate::record::{self, RecordKind};
 use crate::store::{
-    DoneBuilder, DoneFile, Ended, ShardState, State, Store, list_shard, read_accepted, read_failed,
-    set_damaged_aside,
+    DoneBuilder, DoneFile, Ended, InputTasks, ShardState, State, Store, input_tasks, list_shard,
+    read_accepted, read_failed, set_damaged_aside,
 };
 
 /// Inputs up to this size are kept in memory, so that collecting need not read them again.
@@ -63,6 +62,7 @@ impl InputCache {
 pub(super) struct Collected {
     pub(super) stem: Stem,
     pub(super) input: Vec<u8>,
+    pub(super) inputs: InputTasks,
     pub(super) ended: Ended,
     accepted: bool,
 }
@@ -117,7 +117,8 @@ impl OpenShard {
         state: State,
     ) -> Result<Option<Collected>> {
         let input = self.read_input(store, stem)?;
-        let tasks = self.count_tasks(&input, stem)?;
+        let inputs = self.input_tasks(&input, stem)?;
+        let tasks = inputs.len();
         let (ended, accepted) = match state {
             State::Failed { last } => {
                 let ended = read_failed(store, &self.dir, stem, tasks, last);
@@ -131,6 +132,7 @@ impl OpenShard {
         Ok(ended.map(|ended| Collected {
             stem,
             input,
+            inputs,
             ended,
             accepted,
         }))
@@ -149,17 +151,13 @@ impl OpenShard {
         Ok(bytes)
     }
 
-    fn count_tasks(&self, input: &[u8], stem: Stem) -> Result<usize> {
-        let frames = record::whole(input, &[RecordKind::Input]).map_err(|damage| {
+    fn input_tasks(&self, input: &[u8], stem: Stem) -> Result<InputTasks> {
+        input_tasks(input).map_err(|damage| {
             Error::new(ErrorKind::Damaged, "damaged input file")
                 .at(self.dir.path().join(layout::plain_name(stem, Kind::In)))
                 .because(damage)
                 .with_hint("restore the file from a backup, or begin again with a new store")
-        })?;
-        Ok(frames
-            .iter()
-            .filter(|frame| frame.kind == RecordKind::Input)
-            .count())
+        })
     }
 
     fn read_outcome(

@@ -29,7 +29,9 @@ pub(crate) use done::{DoneBuilder, DoneFile};
 pub(crate) use inputs::{ShardWriter, remove_leftovers};
 pub(crate) use journal::{Journal, JournalLine};
 pub(crate) use marker::{Marker, make_marker};
-pub(crate) use outcomes::{Ended, TaskRecord, read_accepted, read_failed, set_damaged_aside};
+pub(crate) use outcomes::{
+    Ended, InputTasks, TaskRecord, input_tasks, read_accepted, read_failed, set_damaged_aside,
+};
 pub(crate) use publish::Published;
 pub(crate) use reclaim::{Reaper, RunningAttempt, Tail};
 pub use reclaim::{Reclaim, Reclaimed};
