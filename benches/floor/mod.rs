@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 /// Creates the inputs.
-pub fn create(store: &Path, tasks: u64, payload: &[u8]) {
+pub(crate) fn create(store: &Path, tasks: u64, payload: &[u8]) {
     for dir in ["input", "output", "lock"] {
         fs::create_dir_all(store.join(dir)).expect("the store can be made");
     }
@@ -22,7 +22,7 @@ pub fn create(store: &Path, tasks: u64, payload: &[u8]) {
 }
 
 /// Works through all inputs once, beginning at another place than the other workers.
-pub fn work(store: &Path, worker: u64, workers: u64) {
+pub(crate) fn work(store: &Path, worker: u64, workers: u64) {
     let mut names: Vec<String> = fs::read_dir(store.join("input"))
         .expect("the inputs can be listed")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -55,7 +55,7 @@ pub fn work(store: &Path, worker: u64, workers: u64) {
 }
 
 /// Collects the outputs; returns how many there were.
-pub fn collect(store: &Path, tasks: u64) -> u64 {
+pub(crate) fn collect(store: &Path, tasks: u64) -> u64 {
     let mut buffer = Vec::new();
     let mut found = 0;
     for task in 0..tasks {
