@@ -3,28 +3,26 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::decode::{outcomes_of_done_file, outcomes_of_input};
 use super::feed::Feed;
 use super::mastership::Mastership;
-use super::shard::{Collected, InputCache, OpenShard, end_of};
+use super::publish::{fill_shard, patiently};
+use super::shard::{Collected, OpenShard, end_of};
 use super::{Master, MasterConfig};
 use crate::clock::{Backoff, Moment, Random};
-use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::fs::{DirRef, is_worth_parking};
+use crate::fs::DirRef;
 use crate::janitor::Janitor;
-use crate::layout::{self, Entry, Kind, ROUND_FILE};
-use crate::name::{RoundNumber, ShardNumber, TaskId};
+use crate::layout::{self, Entry, ROUND_FILE};
+use crate::name::{RoundNumber, ShardNumber};
 use crate::observe::Event;
 use crate::outcome::{Outcome, RoundSummary, RunSummary};
 use crate::panics::caught;
-use crate::record::{self, RecordKind};
 use crate::store::{
-    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, ShardWriter, State, Store, Tail, TaskRecord, list_round,
+    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round,
     remove_leftovers,
 };
 
-/// A source that gives nothing for this long has what it gave published.
-const SLOW_SOURCE: Duration = Duration::from_secs(1);
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
 const PASS_SHARE: u32 = 20;
 /// Attempts are not looked at more often than this.
@@ -230,55 +228,20 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
             return Ok(false);
         };
         let (store, config) = (context.store, context.config);
-        let begun = Moment::now();
-        let mut cache = InputCache::default();
-        let mut writer: Option<ShardWriter<'_>> = None;
-        let mut exhausted = false;
-        let mut records = Vec::new();
-        let filled = (|| {
-            for _ in 0..config.shard {
-                records.clear();
-                let tasks = fill_batch(feed, store, config.batch, &mut records, &mut exhausted)?;
-                if tasks > 0 {
-                    if writer.is_none() {
-                        let number = ShardNumber(self.next);
-                        writer = Some(patiently(config, || {
-                            ShardWriter::begin(store, &self.dir, number)
-                                .during("cannot make a shard in", self.dir.path())
-                        })?);
-                    }
-                    if let Some(writer) = &mut writer {
-                        let stem = patiently(config, || {
-                            writer
-                                .add(&records, tasks)
-                                .during("cannot write an input in", self.dir.path())
-                        })?;
-                        cache.add(stem, &records);
-                    }
-                }
-                if exhausted || Moment::now().since(begun) >= SLOW_SOURCE {
-                    break;
-                }
-            }
-            Ok(())
-        })();
-        let Some(mut writer) = writer else {
-            filled?;
-            if exhausted {
+        let round_dir = self.dir.clone();
+        let filled = fill_shard(config, store, &round_dir, ShardNumber(self.next), feed)?;
+        let Some((mut writer, cache)) = filled.shard else {
+            if filled.exhausted {
                 self.complete()?;
             }
-            return Ok(exhausted);
+            return Ok(filled.exhausted);
         };
-        if let Err(error) = filled {
-            writer.abandon();
-            return Err(error);
-        }
         let number = ShardNumber(self.next);
         context.mastership.check()?;
         let dir = patiently(config, || writer.publish())?;
         self.next = writer.end();
         self.open.push(OpenShard::new(number, dir, self.next, cache));
-        if exhausted {
+        if filled.exhausted {
             self.complete()?;
         }
         self.tell_published();
@@ -368,65 +331,17 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     }
 
     fn hand_over(&mut self, dir: &Path, collected: &Collected) -> Result<()> {
-        let path = |kind| dir.join(layout::plain_name(collected.stem, kind));
-        for (index, ((codec, input), ended)) in
-            collected.inputs.iter().zip(&collected.ended.tasks).enumerate()
-        {
-            let task = TaskId {
-                round: self.summary.round,
-                number: collected.stem.0 + index as u64,
-            };
-            let (result, elapsed) = match ended {
-                TaskRecord::Output {
-                    codec,
-                    payload,
-                    nanos,
-                } => {
-                    let output = Codec::decode(*codec, &collected.ended.bytes[payload.clone()]);
-                    (
-                        Ok(output.map_err(|error| {
-                            undecoded(error, task, &path(Kind::Out), Some(payload.start))
-                        })?),
-                        *nanos,
-                    )
-                }
-                TaskRecord::Failure(failure) => (Err(failure.clone()), 0),
-            };
-            let decoded = Codec::decode(*codec, &collected.input[input.clone()]);
-            self.give(Outcome {
-                task,
-                input: decoded.map_err(|error| undecoded(error, task, &path(Kind::In), Some(input.start)))?,
-                result,
-                attempt: collected.ended.attempt.0,
-                worker: collected.ended.worker.clone(),
-                elapsed: Duration::from_nanos(elapsed),
-            })?;
+        for outcome in outcomes_of_input(self.summary.round, dir, collected) {
+            self.give(outcome?)?;
         }
         Ok(())
     }
 
     fn replay_done(&mut self, done: &DoneFile) -> Result<()> {
-        let path = self
-            .dir
-            .path()
-            .join(layout::done_name(ShardNumber(done.header.first)));
-        for record in done.tasks() {
-            let task = TaskId {
-                round: self.summary.round,
-                number: record.number,
-            };
-            let wrong = |error| undecoded(error, task, &path, None);
-            let (input_codec, input) = record.input;
-            let (output_codec, output) = record.output;
+        let path = self.dir.path().join(layout::done_name(ShardNumber(done.header.first)));
+        for outcome in outcomes_of_done_file(self.summary.round, &path, done) {
             self.context.summary.replayed += 1;
-            self.give(Outcome {
-                task,
-                input: Codec::decode(input_codec, input).map_err(wrong)?,
-                result: Ok(Codec::decode(output_codec, output).map_err(wrong)?),
-                attempt: record.header.attempt.0,
-                worker: record.header.worker.to_string(),
-                elapsed: Duration::from_nanos(record.nanos),
-            })?;
+            self.give(outcome?)?;
         }
         Ok(())
     }
@@ -453,73 +368,5 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
             attempt,
         });
         Ok(())
-    }
-}
-
-/// Says of which task, and at which byte of which file, something does not decode.
-fn undecoded(error: Error, task: TaskId, path: &Path, byte: Option<usize>) -> Error {
-    let place = byte.map(|byte| format!(", at byte {byte}")).unwrap_or_default();
-    error.in_step(&format!("task {task}{place}")).at(path)
-}
-
-/// Takes up to `batch` inputs; says how many there were.
-fn fill_batch<I: serde::Serialize>(
-    feed: &mut Feed<I>,
-    store: &Store,
-    batch: u32,
-    records: &mut Vec<u8>,
-    exhausted: &mut bool,
-) -> Result<u64> {
-    let begun = Moment::now();
-    let (codec, limit) = (store.codec(), store.config().max_record);
-    let mut tasks = 0;
-    while tasks < batch {
-        let Some(input) = feed.next()? else {
-            *exhausted = true;
-            break;
-        };
-        let head = (RecordKind::Input, codec.byte(), tasks, 0);
-        record::push_with(records, head, |buffer| codec.encode(&input, limit, buffer)).map_err(|error| {
-            let number = feed.taken() - 1;
-            error.in_step(&format!(
-                "create_inputs: input {number} of round {}",
-                feed.round()
-            ))
-        })?;
-        tasks += 1;
-        if Moment::now().since(begun) >= SLOW_SOURCE {
-            break;
-        }
-    }
-    if tasks > 0 {
-        record::push_end(records, u64::from(tasks));
-    }
-    Ok(u64::from(tasks))
-}
-
-/// Waits out a full disk and the like; every other error, and a request to stop, ends the wait.
-fn patiently<T>(config: &MasterConfig, mut step: impl FnMut() -> Result<T>) -> Result<T> {
-    let mut waits = Backoff::new(Duration::from_secs(1), Duration::from_secs(600));
-    loop {
-        let seen = config.stop.waker().seen();
-        let error = match step() {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        if !error.io_error().is_some_and(is_worth_parking) || config.stop.requested().is_some() {
-            return Err(error);
-        }
-        let wait = waits.step();
-        config.observer.tell(|| Event::Parked {
-            error: error.to_string(),
-            wait,
-        });
-        let end = Moment::now().plus(wait);
-        while config.stop.requested().is_none() && !end.since(Moment::now()).is_zero() {
-            config
-                .stop
-                .waker()
-                .wait(seen, end.since(Moment::now()).min(Duration::from_secs(1)));
-        }
     }
 }
