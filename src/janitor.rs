@@ -123,6 +123,7 @@ fn work(
     cleaning: &AtomicUsize,
     jobs: &Receiver<Job>,
 ) {
+    let mut later: Vec<Unclean> = Vec::new();
     for job in jobs {
         match job {
             Job::Examine { running, tail } => {
@@ -131,17 +132,36 @@ fn work(
                 }
             }
             Job::Clean { round, shard, stems } => {
-                if let Err(error) = clean_shard(store, &round, shard, &stems) {
-                    observer.tell(|| Event::Trouble {
-                        what: format!(
-                            "cannot clean shard {shard} in {}: {error}",
-                            round.path().display()
-                        ),
-                    });
+                let shard = Unclean { round, shard, stems };
+                if !shard.clean(store, observer) {
+                    later.push(shard);
                 }
                 cleaning.fetch_sub(1, Ordering::SeqCst);
                 stop.waker().wake();
             }
         }
+    }
+    // Late workers have had time to close their files.
+    for shard in later {
+        shard.clean(store, observer);
+    }
+}
+
+/// A shard that is to be cleaned.
+struct Unclean {
+    round: DirRef,
+    shard: ShardNumber,
+    stems: BTreeSet<Stem>,
+}
+
+impl Unclean {
+    /// Says whether it is clean, or will not become so by trying again.
+    fn clean(&self, store: &Store, observer: &Observer) -> bool {
+        clean_shard(store, &self.round, self.shard, &self.stems).unwrap_or_else(|error| {
+            observer.tell(|| Event::Trouble {
+                what: format!("cannot clean shard {} in {}: {error}", self.shard, self.round.path().display()),
+            });
+            true
+        })
     }
 }

@@ -158,7 +158,7 @@ impl Store {
         };
         let mut entries = Vec::new();
         let state =
-            list_shard(&dir, self.attempts_allowed(), &mut entries).during("cannot list", dir.path())?;
+            list_shard(&dir, shard, self.attempts_allowed(), &mut entries).during("cannot list", dir.path())?;
         let archived = match has_done {
             true => DoneFile::read(self, round, shard)?.stems(),
             false => Default::default(),
