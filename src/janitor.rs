@@ -159,7 +159,11 @@ impl Unclean {
     fn clean(&self, store: &Store, observer: &Observer) -> bool {
         clean_shard(store, &self.round, self.shard, &self.stems).unwrap_or_else(|error| {
             observer.tell(|| Event::Trouble {
-                what: format!("cannot clean shard {} in {}: {error}", self.shard, self.round.path().display()),
+                what: format!(
+                    "cannot clean shard {} in {}: {error}",
+                    self.shard,
+                    self.round.path().display()
+                ),
             });
             true
         })

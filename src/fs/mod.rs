@@ -157,6 +157,9 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 pub(crate) fn is_foreign(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    let no_file = matches!(errno, Some(Errno::SPIPE | Errno::LOOP | Errno::ISDIR | Errno::NXIO));
+    let no_file = matches!(
+        errno,
+        Some(Errno::SPIPE | Errno::LOOP | Errno::ISDIR | Errno::NXIO)
+    );
     no_file || error.kind() == io::ErrorKind::FileTooLarge
 }

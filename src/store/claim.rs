@@ -36,6 +36,10 @@ impl Identity {
 
 /// What came of trying to claim.
 #[must_use = "a won claim must be published, ended or given back"]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a claim is moved once; a box would cost each task an allocation"
+)]
 #[derive(Debug)]
 pub(crate) enum Claiming {
     /// It is ours.
@@ -233,6 +237,7 @@ impl Claim {
     /// # Errors
     ///
     /// If the marker cannot be made; the claim comes back, to be tried again.
+    #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
     pub(crate) fn end(mut self, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
         let marker = Marker::new(why, &self.header.worker);
         let ended = self
@@ -271,7 +276,11 @@ fn take_lock(file: &FileRef) -> bool {
 /// Reads who made an attempt; `None` if its header is not (yet) there.
 pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Result<Option<AttemptHeader>> {
     let mut bytes = Vec::new();
-    match dir.read(&layout::attempt_name(base, attempt, Kind::Lock), SMALL_FILE, &mut bytes) {
+    match dir.read(
+        &layout::attempt_name(base, attempt, Kind::Lock),
+        SMALL_FILE,
+        &mut bytes,
+    ) {
         Ok(()) => {}
         // The outputs of a batch follow the header; a planted file has none.
         Err(error) if is_foreign(&error) => {}

@@ -88,7 +88,11 @@ impl Cleaning<'_> {
         })?;
         self.remove(&inputs)?;
         // A power cut must not bring an input back whose outcome is gone.
-        if store.syncs_names() && !inputs.is_empty() { self.dir.sync() } else { Ok(()) }
+        if store.syncs_names() && !inputs.is_empty() {
+            self.dir.sync()
+        } else {
+            Ok(())
+        }
     }
 
     fn list(&self) -> io::Result<Listing> {
@@ -114,12 +118,17 @@ impl Cleaning<'_> {
 
     /// A temporary file of a worker that died while it published one of our input files.
     fn is_temporary(&self, name: &str) -> bool {
-        let stem = name.strip_prefix('.').and_then(|rest| rest.split('.').next()).and_then(|stem| stem.parse().ok());
+        let stem = name
+            .strip_prefix('.')
+            .and_then(|rest| rest.split('.').next())
+            .and_then(|stem| stem.parse().ok());
         layout::is_temporary(name) && stem.is_some_and(|stem| self.stems.contains(&Stem(stem)))
     }
 
     fn remove(&self, names: &[String]) -> io::Result<()> {
-        names.iter().try_for_each(|name| gone_is_fine(self.dir.unlink(name)))
+        names
+            .iter()
+            .try_for_each(|name| gone_is_fine(self.dir.unlink(name)))
     }
 }
 

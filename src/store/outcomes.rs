@@ -58,7 +58,10 @@ pub(crate) fn read_accepted(
     ) {
         Ok(()) => {}
         Err(error) if is_foreign(&error) => {
-            return Ok(Err(Damage { offset: 0, what: "it is no regular file, or larger than any outcome" }));
+            return Ok(Err(Damage {
+                offset: 0,
+                what: "it is no regular file, or larger than any outcome",
+            }));
         }
         Err(error) => return Err(error),
     }

@@ -39,6 +39,7 @@ impl Claim {
     /// # Errors
     ///
     /// The claim and the last trouble, when `park` said to wait no longer.
+    #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
     pub(crate) fn publish(
         mut self,
         store: &Store,
@@ -79,6 +80,7 @@ impl Claim {
         match self.link_first(&self.file) {
             Ok(Linked::Ours) => self.accepted(store),
             Ok(Linked::Taken) => Ok(Published::Twin),
+            Ok(Linked::Cleaned) => Ok(Published::Gone),
             Err(error) if is_lost_file(&error) => self.publish_anew(store),
             Err(error) if has_no_links(&error) => self.publish_by_rename(store),
             Err(error) => Err(error),
@@ -102,6 +104,7 @@ impl Claim {
         match linked {
             Ok(Linked::Ours) => {}
             Ok(Linked::Taken) => return Ok(Published::Twin),
+            Ok(Linked::Cleaned) => return Ok(Published::Gone),
             Err(error) if is_gone(&error) => return Ok(Published::Gone),
             Err(error) => return Err(error),
         }
@@ -124,7 +127,9 @@ impl Claim {
         };
         drop(file);
         let out = layout::plain_name(self.stem(), Kind::Out);
-        let Err(error) = self.dir.rename_new(&name, &out) else { return self.accepted(store) };
+        let Err(error) = self.dir.rename_new(&name, &out) else {
+            return self.accepted(store);
+        };
         let seen = self.look_at_outcome()?;
         if seen == Some(Linked::Ours) {
             return self.accepted(store);
@@ -142,8 +147,16 @@ impl Claim {
     /// Any error may be the answer to a link that was made, and even "the name is taken" may mean by us. So the
     /// outcome itself is asked whose it is: the number of our file's names would lie once somebody removed one.
     fn link_first(&self, file: &FileRef) -> io::Result<Linked> {
-        let Err(error) = file.link(&layout::plain_name(self.stem(), Kind::Out)) else { return Ok(Linked::Ours) };
-        self.look_at_outcome()?.ok_or(error)
+        let Err(error) = file.link(&layout::plain_name(self.stem(), Kind::Out)) else {
+            return Ok(Linked::Ours);
+        };
+        let seen = self.look_at_outcome()?.ok_or(error)?;
+        // Inputs go first when a shard is cleaned, so with ours still there the outcome's name was never freed.
+        Ok(if self.input_is_there()? {
+            seen
+        } else {
+            Linked::Cleaned
+        })
     }
 
     /// Says whose outcome is there, if one is.
@@ -207,6 +220,8 @@ impl Claim {
 enum Linked {
     Ours,
     Taken,
+    /// The input is gone, so nothing can be said: what was first is in the done file.
+    Cleaned,
 }
 
 /// The file was removed or replaced by others, or this client's lock on it was lost (NFS answers EIO then).

@@ -152,7 +152,10 @@ impl Reaper {
         }
         if looks {
             let lock = layout::attempt_name(&base, attempt.attempt, Kind::Lock);
-            let looked = attempt.dir.open_write(&lock).and_then(|probe| Ok((probe.fresh()?, probe)));
+            let looked = attempt
+                .dir
+                .open_write(&lock)
+                .and_then(|probe| Ok((probe.fresh()?, probe)));
             let (state, probe) = match looked {
                 Ok((stat, probe)) => ((stat.mtime, stat.len), Some(probe)),
                 Err(error) if is_gone(&error) => return Err(error),

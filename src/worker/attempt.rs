@@ -228,7 +228,9 @@ fn run_task<W: Worker>(
     let batch_limit = engine.store.batch_limit();
     let pushed = running.with_claim(|claim| {
         let start = claim.content().len();
-        record::push_with(claim.content(), head, |buffer| codec.encode(&output, limit, buffer))?;
+        record::push_with(claim.content(), head, |buffer| {
+            codec.encode(&output, limit, buffer)
+        })?;
         if claim.content().len() as u64 > batch_limit {
             claim.content().truncate(start);
             let step = format!("the outputs of this batch take more than {batch_limit} bytes together");

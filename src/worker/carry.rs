@@ -39,7 +39,13 @@ impl Plan {
 ///
 /// The attempt before has usually copied what was there before it; where it had no time for that, the one before
 /// that is asked, and so on.
-pub(super) fn take_over(store: &Store, claim: &mut Claim, stem: Stem, tasks: u32, was_lost: bool) -> io::Result<Plan> {
+pub(super) fn take_over(
+    store: &Store,
+    claim: &mut Claim,
+    stem: Stem,
+    tasks: u32,
+    was_lost: bool,
+) -> io::Result<Plan> {
     let mut before = Before::default();
     for earlier in (1..claim.attempt().0).rev().map(Attempt) {
         let mut bytes = Vec::new();
@@ -87,9 +93,8 @@ impl Before {
                     }
                 }
                 RecordKind::Output if frame.index < tasks => {
-                    if self.outputs.insert(frame.index) {
-                        copy.extend_from_slice(frame.raw);
-                    }
+                    let is_new = self.outputs.insert(frame.index);
+                    copy.extend_from_slice(if is_new { frame.raw } else { &[] });
                 }
                 RecordKind::Failure => drop(self.failed.insert(frame.index)),
                 _ => {}

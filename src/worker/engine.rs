@@ -289,7 +289,11 @@ impl<W: Worker> Engine<W> {
             match end {
                 attempt::End::Over => trouble.reset(),
                 attempt::End::Trouble => {
-                    attempt::park(self, &io::Error::other("the store could not be read"), trouble.step());
+                    attempt::park(
+                        self,
+                        &io::Error::other("the store could not be read"),
+                        trouble.step(),
+                    );
                 }
                 attempt::End::Abandoned => return SlotEnd::Abandoned,
             }
