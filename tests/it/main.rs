@@ -1,4 +1,18 @@
 //! The library as its users see it: real processes and threads on a real directory.
 
+/// The master and the worker that the tests run: errands whose answers are known beforehand.
+mod errands;
 /// Runs within one process: rounds, batches, failures, retries, panics, timeouts, the closure form.
 mod library;
+/// Many workers, many tasks: each is run once.
+mod many;
+/// A third party that reads every outcome as soon as it is there, and again as long as it stays.
+mod outs;
+/// Starting, stopping and killing real masters and workers.
+mod processes;
+/// Chance that can be had again.
+mod random;
+/// Kills, stops and removals at random, for a minute.
+mod torture;
+/// Waiting for what other processes do.
+mod wait;
