@@ -26,7 +26,7 @@ use crate::store::{
 const SLOW_SOURCE: Duration = Duration::from_secs(1);
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
 const PASS_SHARE: u32 = 20;
-/// Attempts are not looked at more often than this.
+/// Attempts are not looked at more often than this, unless the lease is short.
 const EXAMINE: Duration = Duration::from_millis(500);
 /// The stop file is not looked for more often than this.
 const STOP_LOOK: Duration = Duration::from_millis(500);
@@ -172,7 +172,8 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     pub(super) fn run(&mut self) -> Result<Left> {
         let (least, greatest) = self.context.config.poll_for(self.context.store);
         // Silence of a worker is only told apart from a gap by looks that come often enough.
-        let mut poll = Backoff::new(least, greatest.min(self.context.store.lease() / 6));
+        let greatest = greatest.min(self.context.store.lease() / 6);
+        let mut poll = Backoff::new(least, greatest);
         loop {
             let seen = self.context.config.stop.waker().seen();
             if self.is_told_to_stop()? {
@@ -313,7 +314,9 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
             }
         }
         let now = Moment::now();
-        if !running.is_empty() && self.examined.is_none_or(|last| now.since(last) >= EXAMINE) {
+        // Looks that come too seldom count as a gap each, and then nobody is ever silent.
+        let examine = EXAMINE.min(self.context.store.lease() / 8);
+        if !running.is_empty() && self.examined.is_none_or(|last| now.since(last) >= examine) {
             self.examined = Some(now);
             self.context.janitor.examine(running, Tail::default());
         }
