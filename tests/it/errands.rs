@@ -23,7 +23,7 @@ pub(crate) enum Act {
     Nothing,
     /// Takes up to so many milliseconds, and fails once in a while.
     Work { millis: u64, fails_one_in: u64 },
-    /// Waits for a file `open` or `open.ATTEMPT` in this directory.
+    /// Waits for a file `open`, `open.ATTEMPT` or `open.pid.PID` in this directory.
     Wait { gates: PathBuf },
     /// Kills its own process in the first so many attempts.
     Die { attempts: u32 },
@@ -96,8 +96,12 @@ fn act(errand: &Errand, task: &Task<'_>) -> Result<Vec<u8>, BoxError> {
             }
         }
         Act::Wait { gates } => {
-            let mine = gates.join(format!("open.{}", task.attempt()));
-            while !mine.exists() && !gates.join("open").exists() {
+            let open = [
+                "open".into(),
+                format!("open.{}", task.attempt()),
+                format!("open.pid.{}", std::process::id()),
+            ];
+            while !open.iter().any(|name| gates.join(name).exists()) {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }

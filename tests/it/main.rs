@@ -4,14 +4,22 @@
 mod errands;
 /// Runs within one process: rounds, batches, failures, retries, panics, timeouts, the closure form.
 mod library;
+/// Lock files that a person removes while their holders run.
+mod locks;
 /// Many workers, many tasks: each is run once.
 mod many;
+/// Two masters of one store.
+mod masters;
 /// A third party that reads every outcome as soon as it is there, and again as long as it stays.
 mod outs;
 /// Starting, stopping and killing real masters and workers.
 mod processes;
 /// Chance that can be had again.
 mod random;
+/// A master that is killed at every step.
+mod restart;
+/// Workers that are stopped for longer than the lease, and come back.
+mod stopped;
 /// Kills, stops and removals at random, for a minute.
 mod torture;
 /// Waiting for what other processes do.

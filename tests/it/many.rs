@@ -29,7 +29,11 @@ fn run(workers: usize, slots: u32, batch: u32, tasks: u64) {
     assert_eq!(executions.len() as u64, tasks);
     for (task, runs) in &executions {
         assert_eq!(runs.len(), 1, "{task}: {runs:?}");
-        assert_eq!((runs[0].attempt, runs[0].ended.as_deref()), (1, Some("end")), "{task}");
+        assert_eq!(
+            (runs[0].attempt, runs[0].ended.as_deref()),
+            (1, Some("end")),
+            "{task}"
+        );
     }
     let audit = site.store().audit().unwrap();
     assert!(audit.is_complete(), "{audit:?}");

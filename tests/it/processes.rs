@@ -219,6 +219,44 @@ impl Site {
         fs::write(self.gates().join(format!("open.{attempt}")), "").unwrap();
     }
 
+    /// Opens the gate for all that this process runs.
+    pub(crate) fn open_gate_of(&self, process: &Process) {
+        fs::write(self.gates().join(format!("open.pid.{}", process.pid())), "").unwrap();
+    }
+
+    /// Waits until an execution has begun in this process, so often.
+    #[track_caller]
+    pub(crate) fn wait_begun(&self, process: &Process, count: usize) {
+        wait_until("the beginning of a task", LONG, || {
+            let all: Vec<Execution> = self.executions().into_values().flatten().collect();
+            let begun = all.iter().filter(|execution| execution.pid() == process.pid());
+            if begun.count() >= count { Ok(()) } else { Err(all) }
+        });
+    }
+
+    /// Waits until so many executions have ended in this process.
+    #[track_caller]
+    pub(crate) fn wait_ended(&self, process: &Process, count: usize) {
+        wait_until("the end of a task", LONG, || {
+            let all: Vec<Execution> = self.executions().into_values().flatten().collect();
+            let of_process = all.iter().filter(|execution| execution.pid() == process.pid());
+            let ended = of_process.filter(|execution| execution.ended.is_some()).count();
+            if ended >= count { Ok(()) } else { Err(all) }
+        });
+    }
+
+    /// Waits until some process has told of such an event.
+    #[track_caller]
+    pub(crate) fn wait_event(&self, beginning: &str) {
+        wait_until(beginning, LONG, || {
+            if self.events(beginning).is_empty() {
+                Err(self.events(""))
+            } else {
+                Ok(())
+            }
+        });
+    }
+
     pub(crate) fn master(&self, plan: &Plan) -> MasterOrder {
         MasterOrder {
             store: self.store.clone(),

@@ -19,7 +19,9 @@ const LEASE: Duration = Duration::from_secs(2);
 
 fn kills_in_all() -> u64 {
     let kills = std::env::var("FLOCKWORK_TORTURE_KILLS").ok();
-    kills.map_or(300, |kills| kills.parse().expect("FLOCKWORK_TORTURE_KILLS is a number"))
+    kills.map_or(300, |kills| {
+        kills.parse().expect("FLOCKWORK_TORTURE_KILLS is a number")
+    })
 }
 
 #[test]
@@ -242,7 +244,8 @@ fn check_executions(site: &Site, batch: u32, done: &Done) -> (u64, u64) {
         // In a batch, one fault has every task of it run again.
         let mut attempts = BTreeSet::new();
         for execution in executions {
-            let fault = done.disturbed.contains(&execution.pid()) || execution.ended.as_deref() != Some("end");
+            let fault =
+                done.disturbed.contains(&execution.pid()) || execution.ended.as_deref() != Some("end");
             if fault {
                 attempts.insert((execution.attempt, execution.worker.clone()));
             }
@@ -252,7 +255,10 @@ fn check_executions(site: &Site, batch: u32, done: &Done) -> (u64, u64) {
     let (mut redone, mut total) = (0, 0);
     for (task, executions) in &all {
         let most = 1 + faults.get(&input_of(task)).copied().unwrap_or(0);
-        assert!(executions.len() as u64 <= most, "{task}: {most} at most, but {executions:?}");
+        assert!(
+            executions.len() as u64 <= most,
+            "{task}: {most} at most, but {executions:?}"
+        );
         total += executions.len() as u64;
         redone += executions.len() as u64 - 1;
     }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded machine; a test that hangs still ends, and says at what.
-pub(crate) const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// What a look has found: what was waited for, or what is there instead.
 pub(crate) trait Look {
