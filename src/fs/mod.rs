@@ -84,7 +84,7 @@ pub(crate) trait Dir: Send + Sync + Debug {
 
     /// Appends what a file holds to `buffer`: open, read, close.
     ///
-    /// Fails with `FileTooLarge` beyond `limit` bytes; the first of them are in the buffer then.
+    /// Fails with `FileTooLarge` beyond `limit` bytes; the first of them, 16 KiB at least, are in the buffer then.
     fn read(&self, name: &str, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()>;
 
     /// Says whether a name is there. On NFS the answer may be a minute old.
@@ -142,6 +142,13 @@ pub(crate) fn is_worth_parking(error: &io::Error) -> bool {
         error.kind(),
         K::StorageFull | K::QuotaExceeded | K::ReadOnlyFilesystem | K::PermissionDenied
     )
+}
+
+/// Says whether the error means that there is something else than a file: a directory, a link, a FIFO.
+pub(crate) fn is_no_file(error: &io::Error) -> bool {
+    use rustix::io::Errno as E;
+    let errno = error.raw_os_error().map(E::from_raw_os_error);
+    matches!(errno, Some(E::ISDIR | E::LOOP | E::SPIPE | E::NXIO | E::NODEV))
 }
 
 /// Says whether the error means that the file or its directory is gone.
