@@ -117,8 +117,17 @@ impl OpenShard {
         state: State,
     ) -> Result<Option<Collected>> {
         let input = self.read_input(store, stem)?;
-        let tasks = record::frames(&input).map_while(std::result::Result::ok);
-        let tasks = tasks.filter(|frame| frame.kind == RecordKind::Input).count();
+        let tasks = record::whole(&input, &[RecordKind::Input]).map_err(|damage| {
+            let path = self.dir.path().join(layout::plain_name(stem, Kind::In));
+            Error::new(ErrorKind::Damaged, "damaged input:")
+                .at(path)
+                .because(damage)
+                .with_hint("restore the file from a backup, or begin again with a new store")
+        })?;
+        let tasks = tasks
+            .iter()
+            .filter(|frame| frame.kind == RecordKind::Input)
+            .count();
         let (ended, accepted) = match state {
             State::Failed { last } => {
                 let ended = read_failed(store, &self.dir, stem, tasks, last);

@@ -5,7 +5,7 @@ use std::io;
 
 use super::Store;
 use super::marker::read_marker;
-use crate::fs::DirRef;
+use crate::fs::{DirRef, is_no_file};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::outcome::{Failure, FailureKind};
@@ -58,6 +58,12 @@ pub(crate) fn read_accepted(
             return Ok(Err(Damage {
                 offset: 0,
                 what: "it is larger than any outcome",
+            }));
+        }
+        Err(error) if is_no_file(&error) => {
+            return Ok(Err(Damage {
+                offset: 0,
+                what: "it is no file",
             }));
         }
         Err(error) => return Err(error),
@@ -136,12 +142,12 @@ pub(crate) fn read_failed(
             &mut bytes,
         ) {
             Ok(()) => {}
-            // Removed by hand, or put aside as damaged.
+            // Removed by hand, put aside as damaged, or planted.
             Err(error)
                 if matches!(
                     error.kind(),
                     io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
-                ) =>
+                ) || is_no_file(&error) =>
             {
                 continue;
             }

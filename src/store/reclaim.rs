@@ -14,7 +14,7 @@ use super::scan::{list_round, list_rounds, list_shard};
 use super::{State, Store};
 use crate::clock::Moment;
 use crate::error::{IoContext, Result};
-use crate::fs::{DirRef, Flock, FsKind, is_gone, os};
+use crate::fs::{DirRef, Flock, FsKind, is_gone, is_no_file, os};
 use crate::layout::{self, Kind, WORKERS};
 use crate::name::{Attempt, RoundNumber, Stem, TaskId};
 use crate::observe::{Event, Observer};
@@ -115,6 +115,9 @@ impl Reaper {
                 }
                 // It was cleaned or removed meanwhile.
                 Err(error) if is_gone(&error) => {}
+                Err(error) if is_no_file(&error) => {
+                    freed += usize::from(self.mark(attempt, Kind::Lost, "its lock is no file"));
+                }
                 Err(error) => self.observer.tell(|| Event::Trouble {
                     what: format!(
                         "cannot look at an attempt in {}: {error}",

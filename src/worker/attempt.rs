@@ -11,7 +11,7 @@ use super::running::{Running, StopReason};
 use super::{Task, Worker};
 use crate::clock::Moment;
 use crate::codec::Codec;
-use crate::fs::{DirRef, is_gone};
+use crate::fs::{DirRef, is_gone, is_no_file};
 use crate::layout::{self, Kind};
 use crate::name::Attempt;
 use crate::observe::Event;
@@ -39,8 +39,10 @@ enum Early {
     Cleaned,
     /// The input cannot be read: a failure of the task.
     Damaged(String),
-    /// The store's own trouble.
+    /// The worker must leave.
     GiveBack(String),
+    /// The store's own trouble.
+    Trouble(String),
     Abandoned,
 }
 
@@ -132,7 +134,7 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
 fn prepare<W: Worker>(engine: &Engine<W>, running: &Running, dir: &DirRef) -> Result<Ready, Early> {
     let trouble = |error: io::Error| match is_gone(&error) {
         true => Early::Cleaned,
-        false => Early::GiveBack(format!("the store could not be read: {error}")),
+        false => Early::Trouble(format!("the store could not be read: {error}")),
     };
     let first = running.attempt == Attempt::FIRST;
     let mut was_lost = false;
@@ -152,7 +154,7 @@ fn prepare<W: Worker>(engine: &Engine<W>, running: &Running, dir: &DirRef) -> Re
     let name = layout::plain_name(running.stem, Kind::In);
     match dir.read(&name, engine.store.file_limit(), &mut input) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge || is_no_file(&error) => {
             return Err(Early::Damaged(error.to_string()));
         }
         Err(error) => return Err(trouble(error)),
@@ -266,6 +268,8 @@ fn end_early<W>(engine: &Engine<W>, running: &Running, early: Early) -> End {
     let Some(mut claim) = running.take_claim() else {
         return End::Abandoned;
     };
+    // Without a rest a file that cannot be read would be tried as fast as names can be made.
+    let needs_rest = matches!(&early, Early::Trouble(_));
     match early {
         Early::Abandoned => return End::Abandoned,
         Early::Done => {
@@ -273,13 +277,16 @@ fn end_early<W>(engine: &Engine<W>, running: &Running, early: Early) -> End {
             claim.release("another attempt was first");
         }
         Early::Cleaned => claim.leave_cleaned(),
-        Early::GiveBack(why) => give_back(engine, running, claim, &why),
+        Early::GiveBack(why) | Early::Trouble(why) => give_back(engine, running, claim, &why),
         Early::Damaged(what) => {
             let failure = Failure::new(FailureKind::Input, format!("the input file is damaged: {what}"));
             tell_failure(engine, running, &failure);
             record::push_json(claim.content(), RecordKind::Failure, 0, 0, &failure);
             return fail(engine, running, claim, 1);
         }
+    }
+    if needs_rest {
+        engine.rest_from_trouble();
     }
     End::Over
 }
@@ -329,6 +336,7 @@ fn publish<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, tasks: u6
             engine.config.observer.tell(|| event);
             note(engine, running, tasks, "ok");
             engine.note_time(Moment::now().since(running.begun));
+            engine.trouble_is_over();
         }
         Ok(Published::Twin | Published::Gone) => discarded(engine, running),
         Err((claim, error)) => give_back(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::fs::is_gone;
+use crate::fs::{is_gone, is_no_file};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::record::{self, AttemptHeader, RecordKind};
@@ -56,8 +56,12 @@ pub(super) fn take_over(
     let mut bytes = Vec::new();
     match claim.dir().read(&name, store.file_limit(), &mut bytes) {
         Ok(()) => {}
-        // Removed by hand: then everything is run again.
-        Err(error) if is_gone(&error) => return Ok(Plan::whole(tasks)),
+        // Removed by hand, or planted: then everything is run again.
+        Err(error)
+            if is_gone(&error) || is_no_file(&error) || error.kind() == io::ErrorKind::FileTooLarge =>
+        {
+            return Ok(Plan::whole(tasks));
+        }
         Err(error) => return Err(error),
     }
     let mut seen = Before::default();

@@ -35,6 +35,8 @@ pub(super) struct Engine<W> {
     desk: Mutex<Desk>,
     pub(super) running: Mutex<Vec<Arc<Running>>>,
     failed_here: Mutex<HashSet<(RoundNumber, Stem)>>,
+    /// How long a slot rests from the store's own trouble.
+    trouble: Mutex<Backoff>,
     pub(super) journal: Mutex<Option<Journal>>,
     pub(super) file: Mutex<Option<WorkerFile>>,
     pub(super) counts: Counts,
@@ -210,6 +212,7 @@ impl<W> Engine<W> {
             desk: Mutex::new(desk),
             running: Mutex::new(Vec::new()),
             failed_here: Mutex::new(HashSet::new()),
+            trouble: Mutex::new(Backoff::new(Duration::from_secs(1), Duration::from_secs(60))),
             journal: Mutex::new(journal),
             file: Mutex::new(file),
             counts: Counts::default(),
@@ -245,6 +248,25 @@ impl<W> Engine<W> {
     /// Notes that an attempt failed here, so that others come first when it is tried again.
     pub(super) fn note_failure(&self, round: RoundNumber, stem: Stem) {
         lock(&self.failed_here).insert((round, stem));
+    }
+
+    /// Rests after trouble of the store: 1 s doubling to a minute, shorter once the worker is told to stop.
+    pub(super) fn rest_from_trouble(&self) {
+        let rest = lock(&self.trouble).step();
+        let end = Moment::now().plus(rest);
+        loop {
+            let seen = self.config.stop.waker().seen();
+            let left = end.since(Moment::now());
+            if left.is_zero() || self.is_stopping() {
+                return;
+            }
+            self.config.stop.waker().wait(seen, left);
+        }
+    }
+
+    /// Notes that the store can be written again.
+    pub(super) fn trouble_is_over(&self) {
+        lock(&self.trouble).reset();
     }
 
     /// Notes how long an input file took.
@@ -317,7 +339,7 @@ impl<W: Worker> Engine<W> {
                     self.config.observer.tell(|| Event::Trouble {
                         what: format!("cannot claim {} in {}: {error}", candidate.stem, path.display()),
                     });
-                    self.config.stop.waker().wait(seen, Duration::from_secs(1));
+                    self.rest_from_trouble();
                 }
             }
         }
