@@ -29,8 +29,8 @@ pub(crate) enum Act {
     Die { attempts: u32 },
     /// Counts to so many; keeps a checkpoint after each, and kills its process halfway in the first attempt.
     Count { to: u64 },
-    /// Gives an output of so many bytes (the answer is still a number).
-    Fill { bytes: usize },
+    /// Waits as `Wait` does, and gives so many bytes beside the answer.
+    WaitAndFill { gates: PathBuf, bytes: usize },
 }
 
 /// The answer to a value.
@@ -95,7 +95,7 @@ fn act(errand: &Errand, task: &Task<'_>) -> Result<Vec<u8>, BoxError> {
                 return Err(format!("attempt {} fails", task.attempt()).into());
             }
         }
-        Act::Wait { gates } => {
+        Act::Wait { gates } | Act::WaitAndFill { gates, .. } => {
             let open = [
                 "open".into(),
                 format!("open.{}", task.attempt()),
@@ -120,9 +120,11 @@ fn act(errand: &Errand, task: &Task<'_>) -> Result<Vec<u8>, BoxError> {
             }
             return Ok(begin.to_le_bytes().to_vec());
         }
-        Act::Fill { bytes } => return Ok(vec![7; *bytes]),
     }
-    Ok(Vec::new())
+    Ok(match &errand.act {
+        Act::WaitAndFill { bytes, .. } => vec![7; *bytes],
+        _ => Vec::new(),
+    })
 }
 
 /// Ends this process as `kill -9` does.

@@ -2,6 +2,8 @@
 
 /// The master and the worker that the tests run: errands whose answers are known beforehand.
 mod errands;
+/// Damaged outcomes, and what somebody planted in a shard.
+mod hostile;
 /// Runs within one process: rounds, batches, failures, retries, panics, timeouts, the closure form.
 mod library;
 /// Lock files that a person removes while their holders run.
@@ -18,6 +20,8 @@ mod processes;
 mod random;
 /// A master that is killed at every step.
 mod restart;
+/// A store on a file system that is full for a while.
+mod space;
 /// Workers that are stopped for longer than the lease, and come back.
 mod stopped;
 /// Kills, stops and removals at random, for a minute.
