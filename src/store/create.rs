@@ -79,6 +79,13 @@ impl Store {
         }
     }
 
+    /// Makes or opens a store on a simulated disk.
+    #[cfg(test)]
+    pub(crate) fn on(root: DirRef, config: &StoreConfig) -> Result<Store> {
+        let path = root.path().to_owned();
+        settle_in(&path, root, config).map(|(store, _)| store)
+    }
+
     /// Opens a store.
     ///
     /// # Errors
@@ -177,7 +184,11 @@ fn create(path: &Path, config: &StoreConfig) -> Result<(Store, bool)> {
         }
         Err(error) => return Err(io_error("cannot make the store", path, error)),
     }
-    let root = open_root(path, config.sharing)?;
+    settle_in(path, open_root(path, config.sharing)?, config)
+}
+
+/// Makes a store in a directory that is held, or takes the one that is there; says whether it was made.
+fn settle_in(path: &Path, root: DirRef, config: &StoreConfig) -> Result<(Store, bool)> {
     let is_store = root.exists(STORE_FILE).during("cannot look into", path)?;
     if !is_store && !only_holds_ours(&root).during("cannot list", path)? {
         return Err(Error::new(ErrorKind::AlreadyThere, "there are other files in")

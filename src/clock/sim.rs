@@ -1,0 +1,101 @@
+//! Simulated time for the tests of one thread: whoever waits lets it pass, and others act meanwhile.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// So many waits without an end mean that nothing happens any more.
+const MOST_WAITS: u32 = 20_000;
+/// Even the shortest wait takes a moment, so that a loop with a deadline ends.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+thread_local! {
+    static TIME: RefCell<Option<Time>> = const { RefCell::new(None) };
+}
+
+struct Time {
+    now: Duration,
+    waits: u32,
+    seeds: u64,
+    meanwhile: Option<Box<dyn FnMut()>>,
+}
+
+/// As long as this lives, time in this thread is simulated.
+#[derive(Debug)]
+pub(crate) struct SimTime(());
+
+impl SimTime {
+    pub(crate) fn begin() -> SimTime {
+        let time = Time {
+            now: Duration::from_secs(1_000_000),
+            waits: 0,
+            seeds: 0,
+            meanwhile: None,
+        };
+        let before = TIME.with(|cell| cell.borrow_mut().replace(time));
+        assert!(before.is_none(), "time is simulated already");
+        SimTime(())
+    }
+}
+
+impl Drop for SimTime {
+    fn drop(&mut self) {
+        let time = TIME.with(|cell| cell.borrow_mut().take());
+        drop(time);
+    }
+}
+
+/// Says whether time is simulated in this thread; then nothing may start another.
+pub(crate) fn is_on() -> bool {
+    TIME.with(|cell| cell.borrow().is_some())
+}
+
+/// Lets time pass.
+pub(crate) fn advance(duration: Duration) {
+    with(|time| time.now += duration);
+}
+
+/// Sets what others do during each wait from now on; during that, waits only let time pass.
+pub(crate) fn set_meanwhile(act: Option<Box<dyn FnMut()>>) {
+    // What is replaced may hold the time itself, so it is dropped outside.
+    let before = with(|time| std::mem::replace(&mut time.meanwhile, act));
+    drop(before);
+}
+
+pub(super) fn now() -> Option<Duration> {
+    with(|time| time.now)
+}
+
+/// Returns the next seed, so that every run of a test takes the same turns.
+pub(super) fn seed() -> Option<u64> {
+    with(|time| {
+        time.seeds += 1;
+        time.seeds.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}
+
+pub(super) fn pause(duration: Duration) -> bool {
+    wait(duration, || false).is_some()
+}
+
+/// Waits in simulated time; says whether `is_woken` came true, or nothing if time is real.
+pub(crate) fn wait(limit: Duration, is_woken: impl Fn() -> bool) -> Option<bool> {
+    let meanwhile = with(|time| {
+        time.waits += 1;
+        assert!(
+            time.waits < MOST_WAITS,
+            "nothing happens any more: {MOST_WAITS} waits"
+        );
+        time.meanwhile.take()
+    })?;
+    if let Some(mut act) = meanwhile {
+        act();
+        set_meanwhile(Some(act));
+    }
+    let woken = is_woken();
+    advance(if woken { SHORTEST } else { limit.max(SHORTEST) });
+    Some(woken)
+}
+
+fn with<T>(act: impl FnOnce(&mut Time) -> T) -> Option<T> {
+    TIME.with(|cell| cell.borrow_mut().as_mut().map(act))
+}
