@@ -78,7 +78,7 @@ pub(crate) struct Claim {
     pub(super) base: String,
     pub(super) attempt: Attempt,
     pub(super) file: FileRef,
-    header: AttemptHeader,
+    pub(super) header: AttemptHeader,
     stem: Stem,
     /// Everything the lock file holds or will hold: with it a lost lock file can be written anew.
     pub(super) content: Vec<u8>,
@@ -263,7 +263,7 @@ fn take_lock(file: &FileRef) -> bool {
     for last in [false, false, true] {
         match file.try_lock() {
             Ok(Flock::Held) => return true,
-            Ok(Flock::Busy) if !last => std::thread::sleep(LOCK_WAIT),
+            Ok(Flock::Busy) if !last => crate::clock::pause(LOCK_WAIT),
             // Locks only save work: the attempt goes on by its lease.
             Ok(Flock::Busy | Flock::Unsupported) | Err(_) => return false,
         }
@@ -273,8 +273,13 @@ fn take_lock(file: &FileRef) -> bool {
 
 /// Reads who made an attempt; `None` if its header is not (yet) there.
 pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Result<Option<AttemptHeader>> {
+    header_of(dir, &layout::attempt_name(base, attempt, Kind::Lock))
+}
+
+/// Reads the header at the beginning of a lock file or an outcome.
+pub(super) fn header_of(dir: &DirRef, name: &str) -> io::Result<Option<AttemptHeader>> {
     let mut bytes = Vec::new();
-    let file = dir.open_read(&layout::attempt_name(base, attempt, Kind::Lock))?;
+    let file = dir.open_read(name)?;
     match file.read(SMALL_FILE, &mut bytes) {
         Ok(()) => {}
         // The outputs of a batch follow the header; the header is what was asked for.

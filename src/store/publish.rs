@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::Store;
-use super::claim::Claim;
+use super::claim::{Claim, header_of};
 use super::create::{PublishBy, new_token};
 use crate::clock::Backoff;
 use crate::fs::{FileRef, is_gone, is_worth_parking};
@@ -78,7 +78,7 @@ impl Claim {
         let out = layout::plain_name(self.stem(), Kind::Out);
         match link_first(&self.file, &out) {
             Ok(Linked::Ours) => self.accepted(store),
-            Ok(Linked::Taken) => Ok(Published::Twin),
+            Ok(Linked::Taken) => self.taken(store, &out),
             Err(error) if is_lost_file(&error) => self.publish_anew(store),
             Err(error) if has_no_links(&error) => self.publish_by_rename(store),
             Err(error) => Err(error),
@@ -92,6 +92,25 @@ impl Claim {
         Ok(Published::First)
     }
 
+    /// There is an outcome: that of a twin, or ours, if an earlier try went further than we were told.
+    fn taken(&self, store: &Store, out: &str) -> io::Result<Published> {
+        if self.is_ours(out)? {
+            self.accepted(store)
+        } else {
+            Ok(Published::Twin)
+        }
+    }
+
+    fn is_ours(&self, out: &str) -> io::Result<bool> {
+        match header_of(&self.dir, out) {
+            Ok(header) => {
+                Ok(header.is_some_and(|it| it.worker == self.header.worker && it.attempt == self.attempt))
+            }
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Somebody removed the lock file, or its lock was lost: the same records in a file of our own.
     fn publish_anew(&self, store: &Store) -> io::Result<Published> {
         let Some((name, file)) = self.write_anew(store)? else {
@@ -102,6 +121,7 @@ impl Claim {
         let _ = self.dir.unlink(&name);
         match linked {
             Ok(Linked::Ours) => {}
+            Ok(Linked::Taken) if self.is_ours(&out)? => {}
             Ok(Linked::Taken) => return Ok(Published::Twin),
             Err(error) if is_gone(&error) => return Ok(Published::Gone),
             Err(error) => return Err(error),
@@ -132,7 +152,7 @@ impl Claim {
             Err(error) => {
                 let _ = self.dir.unlink(&name);
                 match error.kind() {
-                    io::ErrorKind::AlreadyExists => Ok(Published::Twin),
+                    io::ErrorKind::AlreadyExists => self.taken(store, &out),
                     _ if is_gone(&error) => Ok(Published::Gone),
                     _ => Err(error),
                 }
@@ -187,8 +207,12 @@ fn link_first(file: &FileRef, name: &str) -> io::Result<Linked> {
         Ok(()) => return Ok(Linked::Ours),
         Err(error) => error,
     };
-    // A reply can be lost although the link was made.
-    let done = !is_gone(&error) && file.fresh()?.links >= 2;
+    // A reply can be lost although the link was made; then the call is repeated, and refused for any reason.
+    let done = match file.fresh() {
+        Ok(stat) => stat.links >= 2,
+        Err(_) if is_gone(&error) => false,
+        Err(trouble) => return Err(trouble),
+    };
     match error.kind() {
         _ if done => Ok(Linked::Ours),
         io::ErrorKind::AlreadyExists => Ok(Linked::Taken),
