@@ -16,7 +16,7 @@ struct Time {
     now: Duration,
     waits: u32,
     seeds: u64,
-    meanwhile: Option<Box<dyn FnMut()>>,
+    meanwhile: Option<Meanwhile>,
 }
 
 /// As long as this lives, time in this thread is simulated.
@@ -54,11 +54,14 @@ pub(crate) fn advance(duration: Duration) {
     with(|time| time.now += duration);
 }
 
+/// What others do while somebody waits.
+pub(crate) type Meanwhile = Box<dyn FnMut()>;
+
 /// Sets what others do during each wait from now on; during that, waits only let time pass.
-pub(crate) fn set_meanwhile(act: Option<Box<dyn FnMut()>>) {
-    // What is replaced may hold the time itself, so it is dropped outside.
-    let before = with(|time| std::mem::replace(&mut time.meanwhile, act));
-    drop(before);
+///
+/// Returns what was set before. It may hold the time itself, so it must not be dropped in here.
+pub(crate) fn set_meanwhile(act: Option<Meanwhile>) -> Option<Meanwhile> {
+    with(|time| std::mem::replace(&mut time.meanwhile, act)).flatten()
 }
 
 pub(super) fn now() -> Option<Duration> {
@@ -89,7 +92,7 @@ pub(crate) fn wait(limit: Duration, is_woken: impl Fn() -> bool) -> Option<bool>
     })?;
     if let Some(mut act) = meanwhile {
         act();
-        set_meanwhile(Some(act));
+        drop(set_meanwhile(Some(act)));
     }
     let woken = is_woken();
     advance(if woken { SHORTEST } else { limit.max(SHORTEST) });

@@ -1,7 +1,7 @@
 //! The invariants of docs/protocol.md, checked after each scenario.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use super::world::{Got, Notes, TestMaster, World, answer, input_of};
 use crate::fs::sim::SimDisk;
@@ -12,14 +12,14 @@ use crate::wait::lock;
 /// Remembers each outcome that was seen: what readers saw never changes, and is never torn (I1).
 pub(super) struct Witness {
     disk: SimDisk,
-    seen: RefCell<BTreeMap<String, Vec<u8>>>,
+    seen: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 impl Witness {
     pub(super) fn new(disk: SimDisk) -> Witness {
         Witness {
             disk,
-            seen: RefCell::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -32,9 +32,7 @@ impl Witness {
             let bytes = self.disk.bytes(&path).unwrap_or_default();
             let whole = record::whole(&bytes, &[RecordKind::Output]);
             assert!(whole.is_ok(), "I1: {path} is not whole: {whole:?}");
-            let before = self
-                .seen
-                .borrow_mut()
+            let before = lock(&self.seen)
                 .insert(path.clone(), bytes.clone())
                 .filter(|before| path.ends_with(".out") && *before != bytes);
             assert_eq!(before, None, "I1: {path} has changed");

@@ -1,7 +1,6 @@
 //! A small world: a disk, processes on hosts, one master's inputs, and a record of all that was run.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -76,9 +75,9 @@ pub(super) struct World {
     pub(super) tasks: u64,
     pub(super) batch: u32,
     pub(super) notes: Arc<Mutex<Notes>>,
-    pub(super) witness: Rc<Witness>,
-    pids: Rc<Cell<u32>>,
-    _time: Rc<SimTime>,
+    pub(super) witness: Arc<Witness>,
+    pids: Arc<AtomicU32>,
+    _time: Arc<SimTime>,
 }
 
 /// A process: its view of the disk, and who it says that it is.
@@ -136,9 +135,9 @@ impl World {
             tasks: 5,
             batch: 2,
             notes: Arc::default(),
-            witness: Rc::new(Witness::new(disk)),
-            pids: Rc::default(),
-            _time: Rc::new(SimTime::begin()),
+            witness: Arc::new(Witness::new(disk)),
+            pids: Arc::default(),
+            _time: Arc::new(SimTime::begin()),
         }
     }
 
@@ -146,15 +145,14 @@ impl World {
     pub(super) fn on_disk(&self, disk: SimDisk) -> World {
         World {
             disk: disk.clone(),
-            witness: Rc::new(Witness::new(disk)),
+            witness: Arc::new(Witness::new(disk)),
             ..self.clone()
         }
     }
 
     /// Starts a process.
     pub(super) fn process(&self, host: &str) -> Proc {
-        let pid = self.pids.get() + 1;
-        self.pids.set(pid);
+        let pid = self.pids.fetch_add(1, Ordering::SeqCst) + 1;
         let process = ProcessMark {
             host: host.to_owned(),
             boot: format!("boot of {host}"),
@@ -213,9 +211,9 @@ impl World {
             .poll(Duration::from_secs(1), Duration::from_secs(3))
             .stop(stop.clone())
             .on_event(self.watcher(process, stop));
-        sim::set_meanwhile(Some(Box::new(meanwhile)));
+        let before = sim::set_meanwhile(Some(Box::new(meanwhile)));
         let ended = config.run_as(&store, &process.me, master);
-        sim::set_meanwhile(None);
+        drop(sim::set_meanwhile(before));
         self.witness.look();
         ended
     }
