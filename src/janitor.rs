@@ -83,7 +83,7 @@ impl Janitor {
     pub(crate) fn clean(&mut self, round: DirRef, shard: ShardNumber, stems: BTreeSet<Stem>) {
         #[cfg(test)]
         if self.here.is_some() {
-            clean(&self.store, &self.observer, &round, shard, &stems);
+            Unclean { round, shard, stems }.clean(&self.store, &self.observer);
             return;
         }
         let cleaning = Arc::clone(&self.cleaning);
@@ -138,31 +138,51 @@ fn work(
     cleaning: &AtomicUsize,
     jobs: &Receiver<Job>,
 ) {
+    let mut later: Vec<Unclean> = Vec::new();
     for job in jobs {
         match job {
             Job::Examine { running, tail } => examine(&mut reaper, stop, &running, &tail),
             Job::Clean { round, shard, stems } => {
-                clean(store, observer, &round, shard, &stems);
+                let shard = Unclean { round, shard, stems };
+                if !shard.clean(store, observer) {
+                    later.push(shard);
+                }
                 cleaning.fetch_sub(1, Ordering::SeqCst);
                 stop.waker().wake();
             }
         }
+    }
+    // Late workers have had time to close their files.
+    for shard in later {
+        shard.clean(store, observer);
+    }
+}
+
+/// A shard that is to be cleaned.
+struct Unclean {
+    round: DirRef,
+    shard: ShardNumber,
+    stems: BTreeSet<Stem>,
+}
+
+impl Unclean {
+    /// Says whether it is clean, or will not become so by trying again.
+    fn clean(&self, store: &Store, observer: &Observer) -> bool {
+        clean_shard(store, &self.round, self.shard, &self.stems).unwrap_or_else(|error| {
+            observer.tell(|| Event::Trouble {
+                what: format!(
+                    "cannot clean shard {} in {}: {error}",
+                    self.shard,
+                    self.round.path().display()
+                ),
+            });
+            true
+        })
     }
 }
 
 fn examine(reaper: &mut Reaper, stop: &Stop, running: &[RunningAttempt], tail: &Tail) {
     if reaper.examine(running, tail) > 0 {
         stop.waker().wake();
-    }
-}
-
-fn clean(store: &Store, observer: &Observer, round: &DirRef, shard: ShardNumber, stems: &BTreeSet<Stem>) {
-    if let Err(error) = clean_shard(store, round, shard, stems) {
-        observer.tell(|| Event::Trouble {
-            what: format!(
-                "cannot clean shard {shard} in {}: {error}",
-                round.path().display()
-            ),
-        });
     }
 }

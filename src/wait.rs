@@ -110,8 +110,9 @@ mod tests {
     fn now_overrules_finish_and_never_the_reverse() {
         let stop = Stop::new();
         assert_eq!(stop.requested(), None);
+        let asked = stop.clone();
         stop.request(How::Finish);
-        assert_eq!(stop.clone().requested(), Some(How::Finish));
+        assert_eq!(asked.requested(), Some(How::Finish));
         stop.request(How::Now);
         stop.request(How::Finish);
         assert_eq!(stop.requested(), Some(How::Now));

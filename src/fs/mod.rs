@@ -151,3 +151,15 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
         io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
     )
 }
+
+/// Says whether the error means that the name holds nothing of ours, but a planted FIFO, link, directory, or a file
+/// larger than any that we write.
+pub(crate) fn is_foreign(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let no_file = matches!(
+        errno,
+        Some(Errno::SPIPE | Errno::LOOP | Errno::ISDIR | Errno::NXIO)
+    );
+    no_file || error.kind() == io::ErrorKind::FileTooLarge
+}

@@ -32,7 +32,10 @@ pub(super) fn fill_shard<'a, I: serde::Serialize>(
     number: ShardNumber,
     feed: &mut Feed<I>,
 ) -> Result<Filled<'a>> {
-    let mut filled = Filled { shard: None, exhausted: false };
+    let mut filled = Filled {
+        shard: None,
+        exhausted: false,
+    };
     match fill(config, store, round, number, feed, &mut filled) {
         Ok(()) => Ok(filled),
         Err(error) => {
@@ -61,11 +64,18 @@ fn fill<'a, I: serde::Serialize>(
             let (writer, cache) = match &mut filled.shard {
                 Some(shard) => shard,
                 none => {
-                    let begin = || ShardWriter::begin(store, round, number).during("cannot make a shard in", round.path());
+                    let begin = || {
+                        ShardWriter::begin(store, round, number)
+                            .during("cannot make a shard in", round.path())
+                    };
                     none.insert((patiently(config, begin)?, InputCache::default()))
                 }
             };
-            let add = || writer.add(&records, tasks).during("cannot write an input in", round.path());
+            let add = || {
+                writer
+                    .add(&records, tasks)
+                    .during("cannot write an input in", round.path())
+            };
             let stem = patiently(config, add)?;
             cache.add(stem, &records);
         }
@@ -101,7 +111,9 @@ fn fill_batch<I: serde::Serialize>(
             ))
         })?;
         tasks += 1;
-        if Moment::now().since(begun) >= SLOW_SOURCE {
+        // The next one may take up a whole record's limit too.
+        let full = records.len() as u64 + limit > store.batch_limit();
+        if full || Moment::now().since(begun) >= SLOW_SOURCE {
             break;
         }
     }

@@ -19,8 +19,7 @@ use crate::observe::Event;
 use crate::outcome::{Outcome, RoundSummary, RunSummary};
 use crate::panics::caught;
 use crate::store::{
-    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round,
-    remove_leftovers,
+    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round, remove_leftovers,
 };
 
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
@@ -117,7 +116,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 let end = match &done {
                     Some(done) => done.header.end,
                     None => {
-                        let state = crate::store::list_shard(&dir, 1, &mut self.entries);
+                        let state = crate::store::list_shard(&dir, shard, 1, &mut self.entries);
                         end_of(&state.during("cannot list", dir.path())?, &dir)?
                     }
                 };
@@ -293,8 +292,15 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
         let mut entries = std::mem::take(&mut self.entries);
         let state = self.open[position].list(store, &mut entries);
         self.entries = entries;
+        let state = state?;
+        let shard = &self.open[position];
+        let is_new = |stem, state| state == State::Done && !shard.is_handed(stem);
+        if store.syncs_names() && state.inputs.iter().any(|input| is_new(input.stem, input.state)) {
+            // What is handed over must not be undone by a power cut: its worker may not have synced the name yet.
+            shard.dir.sync().during("cannot sync", shard.dir.path())?;
+        }
         let mut progress = false;
-        for input in state?.inputs {
+        for input in state.inputs {
             let shard = &mut self.open[position];
             match input.state {
                 State::Running { attempt } => running.push(RunningAttempt {
@@ -338,7 +344,10 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     }
 
     fn replay_done(&mut self, done: &DoneFile) -> Result<()> {
-        let path = self.dir.path().join(layout::done_name(ShardNumber(done.header.first)));
+        let path = self
+            .dir
+            .path()
+            .join(layout::done_name(ShardNumber(done.header.first)));
         for outcome in outcomes_of_done_file(self.summary.round, &path, done) {
             self.context.summary.replayed += 1;
             self.give(outcome?)?;

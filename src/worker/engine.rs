@@ -1,6 +1,7 @@
 //! The claim-process-publish loop of each slot, and what the slots of a worker share.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -284,6 +285,7 @@ impl<W> Engine<W> {
 
 impl<W: Worker> Engine<W> {
     fn work(&self) -> SlotEnd {
+        let mut trouble = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
         loop {
             let (round, claim) = match self.next_claim() {
                 Ok(Some(won)) => won,
@@ -301,8 +303,16 @@ impl<W: Worker> Engine<W> {
             lock(&self.running).push(Arc::clone(&running));
             let end = attempt::run(self, &running);
             lock(&self.running).retain(|other| !Arc::ptr_eq(other, &running));
-            if end == attempt::End::Abandoned {
-                return SlotEnd::Abandoned;
+            match end {
+                attempt::End::Over => trouble.reset(),
+                attempt::End::Trouble => {
+                    attempt::park(
+                        self,
+                        &io::Error::other("the store could not be read"),
+                        trouble.step(),
+                    );
+                }
+                attempt::End::Abandoned => return SlotEnd::Abandoned,
             }
         }
     }
@@ -407,7 +417,8 @@ impl<W: Worker> Engine<W> {
         let now = Moment::now();
         let busy = lock(&self.running).len();
         let since = *desk.idle_since.get_or_insert(now);
-        if busy > 0 {
+        // A failed task whose wait is not over is work too.
+        if busy > 0 || nothing.retry_in.is_some() {
             desk.idle_since = Some(now);
         } else if now.since(since) >= self.config.idle_exit {
             return Look::Leave;
