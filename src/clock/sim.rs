@@ -13,34 +13,40 @@ thread_local! {
 }
 
 struct Time {
+    generation: u64,
     now: Duration,
     waits: u32,
     seeds: u64,
     meanwhile: Option<Meanwhile>,
 }
 
-/// As long as this lives, time in this thread is simulated.
+/// As long as this lives, or until the next begins, time in this thread is simulated.
 #[derive(Debug)]
-pub(crate) struct SimTime(());
+pub(crate) struct SimTime {
+    generation: u64,
+}
 
 impl SimTime {
     pub(crate) fn begin() -> SimTime {
+        let generation = TIME.with(|cell| cell.borrow().as_ref().map_or(0, |time| time.generation + 1));
         let time = Time {
+            generation,
             now: Duration::from_secs(1_000_000),
             waits: 0,
             seeds: 0,
             meanwhile: None,
         };
+        // Something that was planned and never happened may still hold the time before.
         let before = TIME.with(|cell| cell.borrow_mut().replace(time));
-        assert!(before.is_none(), "time is simulated already");
-        SimTime(())
+        drop(before);
+        SimTime { generation }
     }
 }
 
 impl Drop for SimTime {
     fn drop(&mut self) {
-        let time = TIME.with(|cell| cell.borrow_mut().take());
-        drop(time);
+        let ended = TIME.with(|cell| cell.borrow_mut().take_if(|time| time.generation == self.generation));
+        drop(ended);
     }
 }
 

@@ -22,6 +22,9 @@ use crate::worker::{Task, Worker, WorkerConfig, WorkerSummary};
 /// Short enough that silence is found out in a few looks, long enough for the five seconds that a lock settles.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 
+/// Longer than the wait before a failed task is tried again, and short enough for the master not to lose its sight.
+pub(super) const PATIENT: Duration = Duration::from_secs(3);
+
 /// What disk a store lies on, and what it was made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -74,6 +77,8 @@ pub(super) struct World {
     pub(super) config: StoreConfig,
     pub(super) tasks: u64,
     pub(super) batch: u32,
+    /// How long healthy workers wait for something to do; longer than the wait before a failed task is tried again.
+    pub(super) idle: Duration,
     pub(super) notes: Arc<Mutex<Notes>>,
     pub(super) witness: Arc<Witness>,
     pids: Arc<AtomicU32>,
@@ -134,6 +139,7 @@ impl World {
             config,
             tasks: 5,
             batch: 2,
+            idle: Duration::ZERO,
             notes: Arc::default(),
             witness: Arc::new(Witness::new(disk)),
             pids: Arc::default(),
@@ -174,7 +180,7 @@ impl World {
 
     /// Runs a worker until there is nothing to do.
     pub(super) fn work(&self, process: &Proc) -> Result<WorkerSummary> {
-        self.work_with(process, Duration::ZERO, Arc::new(|input, _, _| Ok(answer(input))))
+        self.work_with(process, self.idle, Arc::new(|input, _, _| Ok(answer(input))))
     }
 
     /// Runs a worker that waits `idle` for something to do.
@@ -303,6 +309,9 @@ impl Worker for TestWorker {
     type Output = u64;
 
     fn process(&self, input: u64, task: &Task<'_>) -> Result<u64, BoxError> {
+        if self.process.sim.is_crashed() {
+            return Err("the dead run nothing".into());
+        }
         lock(&self.notes).runs.push(Run {
             task: task.id().number,
             attempt: task.attempt(),
