@@ -76,6 +76,10 @@ impl Waker {
 
     /// Waits for a wake-up since `seen`, but no longer than `limit`; says whether there was one.
     pub(crate) fn wait(&self, seen: u64, limit: Duration) -> bool {
+        #[cfg(test)]
+        if let Some(woken) = crate::clock::sim::wait(limit, || *lock(&self.wakes) != seen) {
+            return woken;
+        }
         let end = Instant::now() + limit;
         let mut wakes = lock(&self.wakes);
         while *wakes == seen {

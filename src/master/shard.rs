@@ -185,7 +185,7 @@ impl OpenShard {
                         what: damage.to_string(),
                     });
                 }
-                Ok(Err(_)) => std::thread::sleep(BETWEEN_LOOKS),
+                Ok(Err(_)) => crate::clock::pause(BETWEEN_LOOKS),
                 Err(error) if is_gone(&error) => return Ok(None),
                 Err(error) => return Err(error).during("cannot read", &path),
             }

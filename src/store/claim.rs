@@ -265,7 +265,7 @@ fn take_lock(file: &FileRef) -> bool {
     for last in [false, false, true] {
         match file.try_lock() {
             Ok(Flock::Held) => return true,
-            Ok(Flock::Busy) if !last => std::thread::sleep(LOCK_WAIT),
+            Ok(Flock::Busy) if !last => crate::clock::pause(LOCK_WAIT),
             // Locks only save work: the attempt goes on by its lease.
             Ok(Flock::Busy | Flock::Unsupported) | Err(_) => return false,
         }

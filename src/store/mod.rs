@@ -17,6 +17,9 @@ mod status;
 mod stop;
 mod workers;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -100,6 +100,23 @@ pub(super) fn run<W: Worker>(config: WorkerConfig, store: &Store, worker: W) -> 
     outcome.map(|()| summary)
 }
 
+/// Runs a worker as a process that is simulated: one slot and no keeper, in this very thread.
+#[cfg(test)]
+pub(super) fn run_here<W: Worker>(
+    config: WorkerConfig,
+    store: &Store,
+    me: &Identity,
+    worker: W,
+) -> Result<WorkerSummary> {
+    let engine = Engine::new(config, store, me.clone(), worker, channel().0)?;
+    let end = engine.work();
+    let summary = engine.finish();
+    match end {
+        SlotEnd::Failed(error) => Err(error),
+        SlotEnd::Left | SlotEnd::Abandoned => Ok(summary),
+    }
+}
+
 /// A stop file that was there before the worker may belong to a run that is just being taken up again.
 fn wait_for_old_stop(config: &WorkerConfig, store: &Store) -> Result<bool> {
     let end = Moment::now().plus(OLD_STOP.min(config.idle_exit));
