@@ -122,7 +122,10 @@ fn without_durability_nothing_is_silently_wrong() {
                     completed += 1;
                 }
                 Err(error) => {
-                    assert!(error.to_string().contains("damaged") || error.path().is_some(), "{error}");
+                    assert!(
+                        error.to_string().contains("damaged") || error.path().is_some(),
+                        "{error}"
+                    );
                     refused += 1;
                 }
             }
