@@ -73,6 +73,8 @@
 //! `master`, `worker`, `status`, `stop` and `reclaim`. What is on disk, and why, is in `docs/protocol.md`.
 #![deny(missing_docs, clippy::disallowed_methods)]
 
+#[cfg(feature = "cli")]
+pub mod app;
 mod clock;
 mod codec;
 mod config;

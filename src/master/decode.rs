@@ -22,11 +22,22 @@ pub(super) fn outcomes_of_input<I: DeserializeOwned, O: DeserializeOwned>(
     let path = move |kind| dir.join(layout::plain_name(collected.stem, kind));
     let pairs = collected.inputs.iter().zip(&collected.ended.tasks);
     pairs.enumerate().map(move |(index, ((codec, input), ended))| {
-        let task = TaskId { round, number: collected.stem.0 + index as u64 };
+        let task = TaskId {
+            round,
+            number: collected.stem.0 + index as u64,
+        };
         let (result, nanos) = match ended {
-            TaskRecord::Output { codec, payload, nanos } => {
+            TaskRecord::Output {
+                codec,
+                payload,
+                nanos,
+            } => {
                 let output = Codec::decode(*codec, &collected.ended.bytes[payload.clone()]);
-                (Ok(output.map_err(|error| undecoded(error, task, &path(Kind::Out), Some(payload.start)))?), *nanos)
+                (
+                    Ok(output
+                        .map_err(|error| undecoded(error, task, &path(Kind::Out), Some(payload.start)))?),
+                    *nanos,
+                )
             }
             TaskRecord::Failure(failure) => (Err(failure.clone()), 0),
         };
@@ -49,7 +60,10 @@ pub(super) fn outcomes_of_done_file<I: DeserializeOwned, O: DeserializeOwned>(
     done: &DoneFile,
 ) -> impl Iterator<Item = Result<Outcome<I, O>>> {
     done.tasks().map(move |record| {
-        let task = TaskId { round, number: record.number };
+        let task = TaskId {
+            round,
+            number: record.number,
+        };
         let wrong = |error| undecoded(error, task, path, None);
         let (input_codec, input) = record.input;
         let (output_codec, output) = record.output;

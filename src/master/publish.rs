@@ -32,7 +32,10 @@ pub(super) fn fill_shard<'a, I: serde::Serialize>(
     number: ShardNumber,
     feed: &mut Feed<I>,
 ) -> Result<Filled<'a>> {
-    let mut filled = Filled { shard: None, exhausted: false };
+    let mut filled = Filled {
+        shard: None,
+        exhausted: false,
+    };
     match fill(config, store, round, number, feed, &mut filled) {
         Ok(()) => Ok(filled),
         Err(error) => {
@@ -61,11 +64,18 @@ fn fill<'a, I: serde::Serialize>(
             let (writer, cache) = match &mut filled.shard {
                 Some(shard) => shard,
                 none => {
-                    let begin = || ShardWriter::begin(store, round, number).during("cannot make a shard in", round.path());
+                    let begin = || {
+                        ShardWriter::begin(store, round, number)
+                            .during("cannot make a shard in", round.path())
+                    };
                     none.insert((patiently(config, begin)?, InputCache::default()))
                 }
             };
-            let add = || writer.add(&records, tasks).during("cannot write an input in", round.path());
+            let add = || {
+                writer
+                    .add(&records, tasks)
+                    .during("cannot write an input in", round.path())
+            };
             let stem = patiently(config, add)?;
             cache.add(stem, &records);
         }

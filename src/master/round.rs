@@ -19,8 +19,7 @@ use crate::observe::Event;
 use crate::outcome::{Outcome, RoundSummary, RunSummary};
 use crate::panics::caught;
 use crate::store::{
-    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round,
-    remove_leftovers,
+    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round, remove_leftovers,
 };
 
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
@@ -338,7 +337,10 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     }
 
     fn replay_done(&mut self, done: &DoneFile) -> Result<()> {
-        let path = self.dir.path().join(layout::done_name(ShardNumber(done.header.first)));
+        let path = self
+            .dir
+            .path()
+            .join(layout::done_name(ShardNumber(done.header.first)));
         for outcome in outcomes_of_done_file(self.summary.round, &path, done) {
             self.context.summary.replayed += 1;
             self.give(outcome?)?;
