@@ -63,7 +63,7 @@ pub(super) struct RunArgs<M: Args> {
     #[command(flatten)]
     pub(super) store_flags: StoreFlags,
     /// Arguments for the workers, after `--`
-    #[arg(last = true, value_name = "WORKER ARGUMENTS")]
+    #[arg(last = true, value_name = "WORKER ARGUMENTS", help_heading = "Workers")]
     pub(super) worker_arguments: Vec<OsString>,
 }
 
@@ -147,35 +147,51 @@ pub(super) fn command<M: Args, W: Args>(program: &str) -> Command {
         ToString::to_string,
     );
     // A program's own positional arguments stand after the store, so then the store must be named.
-    let needs_store = |args: Command| args.get_positionals().next().is_some();
-    let for_master = needs_store(users);
-    let for_worker = needs_store(W::augment_args(Command::new("users")));
+    let for_master = positionals(&users);
+    let for_worker = positionals(&W::augment_args(Command::new("users")));
     let mut command = Cli::<M, W>::command()
         .bin_name(program)
         .display_name(program)
         .about(about)
-        .after_help(help::examples("", program))
-        .after_long_help(help::long("", program));
+        .after_help(help::examples("", program, ""))
+        .after_long_help(help::long("", program, ""));
     // Flattened arguments bring the user's description with them; the verbs keep their own.
     for (verb, about) in help::VERBS {
-        let required = match *verb {
-            "run" | "master" => for_master,
-            "worker" => for_worker,
-            _ => false,
+        let more = match *verb {
+            "run" | "master" => for_master.as_str(),
+            "worker" => for_worker.as_str(),
+            _ => "",
         };
         command = command.mut_subcommand(verb, |command| {
             let command = command
                 .about(*about)
                 .long_about(*about)
-                .after_help(help::examples(verb, program))
-                .after_long_help(help::long(verb, program));
-            match required {
-                true => command.mut_arg("store", |store| store.required(true)),
+                .after_help(help::examples(verb, program, more))
+                .after_long_help(help::long(verb, program, more));
+            match !more.is_empty() {
+                true => command.mut_args(|arg| match arg.get_id() == "store" {
+                    true => arg.required(true),
+                    false => arg,
+                }),
                 false => command,
             }
         });
     }
     command
+}
+
+/// Returns the names of positional arguments, each after a blank.
+fn positionals(command: &Command) -> String {
+    let names = command.get_positionals().map(|arg| {
+        let names = arg.get_value_names().and_then(|names| names.first());
+        format!(
+            " {}",
+            names
+                .map_or_else(|| arg.get_id().as_str(), |name| name.as_str())
+                .to_uppercase()
+        )
+    });
+    names.collect()
 }
 
 #[cfg(test)]
@@ -194,6 +210,15 @@ mod tests {
     fn the_parser_is_sound() {
         command::<WithFile, Plain>("factor").debug_assert();
         command::<Plain, WithFile>("factor").debug_assert();
+        let parsed =
+            command::<WithFile, Plain>("factor").try_get_matches_from(["x", "run", "x.flock", "numbers"]);
+        let parsed =
+            <Cli<WithFile, Plain> as clap::FromArgMatches>::from_arg_matches(&parsed.unwrap()).unwrap();
+        let Verb::Run(run) = parsed.verb else {
+            panic!("{parsed:?}")
+        };
+        assert_eq!(run.place.store.as_deref(), Some(std::path::Path::new("x.flock")));
+        assert_eq!(run.master.file, PathBuf::from("numbers"));
     }
 
     #[test]
@@ -203,7 +228,7 @@ mod tests {
         let told: Vec<_> = help::VERBS.iter().map(|(verb, _)| *verb).collect();
         assert_eq!(verbs, told);
         for verb in verbs {
-            let text = help::examples(verb, "factor");
+            let text = help::examples(verb, "factor", "");
             assert!(text.contains(&format!("factor {verb}")), "{text}");
         }
     }

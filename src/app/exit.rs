@@ -67,7 +67,13 @@ impl Failed {
     /// Returns the lines that a person sees.
     pub(super) fn text(&self) -> String {
         let (text, hint) = match self {
-            Failed::Library(error) => (error.to_string(), error.hint().map(str::to_owned)),
+            Failed::Library(error) => {
+                let hint = match error.kind() {
+                    ErrorKind::Missing => Some("check the path; `run` and `master` make a store"),
+                    _ => error.hint(),
+                };
+                (error.to_string(), hint.map(str::to_owned))
+            }
             Failed::Ours(_, text, hint) => (text.clone(), hint.clone()),
         };
         match hint {

@@ -26,7 +26,9 @@ Exit codes:
   130  INT, 143 TERM: 128 + the number of the signal";
 
 /// Returns the examples of a verb; of the whole program for the empty verb.
-pub(super) fn examples(verb: &str, program: &str) -> String {
+///
+/// `more` are the names of the program's own positional arguments, which stand after the store.
+pub(super) fn examples(verb: &str, program: &str, more: &str) -> String {
     let lines: &[(&str, &str)] = match verb {
         "run" => &[
             ("run x.flock --workers 4", "four worker processes on this machine"),
@@ -91,6 +93,10 @@ pub(super) fn examples(verb: &str, program: &str) -> String {
             ("status x.flock", "how far it is"),
         ],
     };
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(line, what)| (line.replacen(".flock", &format!(".flock{more}"), 1), what))
+        .collect();
     let width = lines.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
     let mut text = String::from("Examples:");
     for (line, what) in lines {
@@ -100,9 +106,9 @@ pub(super) fn examples(verb: &str, program: &str) -> String {
 }
 
 /// Returns what stands at the end of `--help`.
-pub(super) fn long(verb: &str, program: &str) -> String {
-    let examples = examples(verb, program);
-    let more = match verb {
+pub(super) fn long(verb: &str, program: &str, more: &str) -> String {
+    let examples = examples(verb, program, more);
+    let about = match verb {
         "run" => {
             "Local workers are processes of their own; one that dies is named and started again. If this program is \
              killed, they give their tasks back and leave. The settings of the store count when it is made; later the \
@@ -123,12 +129,12 @@ pub(super) fn long(verb: &str, program: &str) -> String {
         "audit" => "Reads the whole store. Meant for a store at rest.",
         _ => "",
     };
-    let more = match more {
+    let about = match about {
         "" => String::new(),
-        more => format!("{more}\n\n"),
+        about => format!("{about}\n\n"),
     };
     match verb {
-        "run" | "master" | "worker" | "" => format!("{more}{examples}\n\n{SIGNALS}\n\n{CODES}"),
-        _ => format!("{more}{examples}\n\n{CODES}"),
+        "run" | "master" | "worker" | "" => format!("{about}{examples}\n\n{SIGNALS}\n\n{CODES}"),
+        _ => format!("{about}{examples}\n\n{CODES}"),
     }
 }

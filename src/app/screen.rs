@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,6 +13,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub(super) struct Screen {
     /// There only on a terminal.
     bar: Option<ProgressBar>,
+    /// Whether the bar is on the screen.
+    drawn: Arc<AtomicBool>,
     /// The user's own output goes to a terminal too: then the bar makes way for it.
     shares: bool,
 }
@@ -20,6 +24,7 @@ impl Screen {
     pub(super) fn plain() -> Screen {
         Screen {
             bar: None,
+            drawn: Arc::default(),
             shares: false,
         }
     }
@@ -36,6 +41,7 @@ impl Screen {
         }
         Screen {
             bar: Some(bar),
+            drawn: Arc::default(),
             shares: std::io::stdout().is_terminal(),
         }
     }
@@ -48,7 +54,7 @@ impl Screen {
     pub(super) fn line(&self, text: &str) {
         // Nobody may listen any more; that stops nothing.
         let print = || drop(writeln!(std::io::stderr(), "{text}"));
-        match &self.bar {
+        match self.drawn() {
             Some(bar) => bar.suspend(print),
             None => print(),
         }
@@ -56,7 +62,7 @@ impl Screen {
 
     /// Calls the user's code, which may print.
     pub(super) fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
-        let Some(bar) = self.bar.as_ref().filter(|_| self.shares) else {
+        let Some(bar) = self.drawn().filter(|_| self.shares) else {
             return work();
         };
         // A panic must not pass through the bar: it would be of no use afterwards.
@@ -69,18 +75,23 @@ impl Screen {
     /// Draws the bar anew.
     pub(super) fn draw(&self, position: u64, length: u64, text: String) {
         if let Some(bar) = &self.bar {
+            self.drawn.store(true, Ordering::SeqCst);
             bar.set_length(length);
             bar.set_position(position);
             bar.set_message(text);
-            bar.tick();
         }
     }
 
     /// Takes the bar away.
     pub(super) fn clear(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.drawn() {
             bar.finish_and_clear();
+            self.drawn.store(false, Ordering::SeqCst);
         }
+    }
+
+    fn drawn(&self) -> Option<&ProgressBar> {
+        self.bar.as_ref().filter(|_| self.drawn.load(Ordering::SeqCst))
     }
 
     /// How often progress is shown.
