@@ -1,5 +1,10 @@
 //! The library as its users see it: real processes and threads on a real directory.
 
+/// A user's own program with its verbs: results, exit codes, signals, killed workers.
+#[cfg(feature = "cli")]
+mod app;
+/// The submit file for HTCondor.
+mod condor;
 /// The master and the worker that the tests run: errands whose answers are known beforehand.
 mod errands;
 /// Damaged outcomes, and what somebody planted in a shard.
