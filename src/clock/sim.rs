@@ -45,7 +45,10 @@ impl SimTime {
 
 impl Drop for SimTime {
     fn drop(&mut self) {
-        let ended = TIME.with(|cell| cell.borrow_mut().take_if(|time| time.generation == self.generation));
+        let ended = TIME.with(|cell| {
+            cell.borrow_mut()
+                .take_if(|time| time.generation == self.generation)
+        });
         drop(ended);
     }
 }

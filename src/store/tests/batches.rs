@@ -66,7 +66,12 @@ fn task_that_kills_its_worker_three_times_fails_alone() {
     assert_eq!(master.got.iter().filter(|got| got.result.is_ok()).count(), 5);
     for task in 0..6 {
         let count = runs(&world).iter().filter(|(_, it)| *it == task).count();
-        assert_eq!(count, if task == 2 { 3 } else { 1 }, "task {task}: {:?}", runs(&world));
+        assert_eq!(
+            count,
+            if task == 2 { 3 } else { 1 },
+            "task {task}: {:?}",
+            runs(&world)
+        );
     }
     // A restarted master is told the same.
     let again = world.finish();
@@ -104,10 +109,12 @@ fn two_deadly_tasks_are_both_found() {
 #[test]
 fn failing_task_does_not_stop_its_batch() {
     let world = world(Place::Network);
-    let act: Act = Arc::new(|input, task, _| match input == input_of(1) && task.attempt() < 3 {
-        true => Err("not yet".into()),
-        false => Ok(answer(input)),
-    });
+    let act: Act = Arc::new(
+        |input, task, _| match input == input_of(1) && task.attempt() < 3 {
+            true => Err("not yet".into()),
+            false => Ok(answer(input)),
+        },
+    );
     let master = lead(&world, act);
     let first = (0..6).map(|task| (1, task));
     let expected: Vec<_> = first.chain([(2, 1), (3, 1)]).collect();

@@ -160,10 +160,7 @@ fn giver_up_fails(place: Place, host: &str, at: usize, fault: Fault) -> usize {
     let _ = world.work_with(&victim, LEASE * 3, Arc::new(|input, _, _| Ok(answer(input))));
     let steps = victim.sim.steps();
     world.end_well(2);
-    assert!(
-        world.events("Lost") > 0 || at < usize::MAX,
-        "nobody gave it up"
-    );
+    assert!(world.events("Lost") > 0 || at < usize::MAX, "nobody gave it up");
     steps
 }
 
@@ -202,7 +199,11 @@ fn failing_task_and(place: Place, at: usize, fault: Fault) -> usize {
     world.lead(&world.process("m"), &mut master, work).unwrap();
     let expected = Expected { faults: 3, failed: 1 };
     world.check(&master, expected);
-    let failed = master.got.iter().find_map(|got| got.result.as_ref().err()).unwrap();
+    let failed = master
+        .got
+        .iter()
+        .find_map(|got| got.result.as_ref().err())
+        .unwrap();
     let reason_is_known = failed.message.contains("never") || failed.message.contains("without an outcome");
     assert!(reason_is_known, "{failed}");
     victim.sim.steps()

@@ -134,7 +134,10 @@ fn two_give_up_at_once() {
             let mut attempts: Vec<_> = lost.filter_map(|(_, what)| what.split_once(", worker")).collect();
             assert!(!attempts.is_empty());
             attempts.sort_unstable();
-            assert!(attempts.windows(2).all(|two| two[0].0 != two[1].0), "given up twice: {attempts:?}");
+            assert!(
+                attempts.windows(2).all(|two| two[0].0 != two[1].0),
+                "given up twice: {attempts:?}"
+            );
             world.end_well(2);
         }
     }
