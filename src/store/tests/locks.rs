@@ -127,7 +127,7 @@ fn free_lock_of_a_dead_worker_is_found_before_its_lease_where_locks_reach() {
     let watcher = Bench::new(&world, "b");
     // It beats for ten seconds, so that the watcher learns that its locks reach; then it is killed.
     let (mut beats, mut claim) = (0, Some(claim));
-    let sim = dead.process.sim.clone();
+    let sim = &dead.process.sim;
     let given_up = watcher.watch(&world, 0, LEASE, || {
         beats += 1;
         if beats <= 4 {
