@@ -5,7 +5,13 @@
 
 mod batches;
 mod check;
+mod damage;
 mod faults;
+mod hand;
+mod listings;
+mod locks;
+mod masters;
 mod power;
+mod trouble;
 mod twins;
 mod world;

@@ -12,7 +12,7 @@ use crate::fs::FsKind;
 use crate::fs::sim::{SimDisk, SimProcess};
 use crate::master::{Inputs, Master, MasterConfig};
 use crate::name::{RoundNumber, TaskId, WorkerId};
-use crate::observe::Event;
+use crate::observe::{Event, Observer};
 use crate::outcome::{Failure, Outcome, RunSummary};
 use crate::record::ProcessMark;
 use crate::store::{Identity, Store};
@@ -251,6 +251,20 @@ impl World {
         });
         assert!(ended.unwrap().stopped);
         store.withdraw_stop().unwrap();
+    }
+
+    /// Removes a file as a hand on a process' host does.
+    pub(super) fn unlink(&self, process: &Proc, path: &str) {
+        let mut dir = process.sim.root();
+        let (dirs, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for part in dirs.split('/').filter(|part| !part.is_empty()) {
+            dir = dir.open_dir(part).unwrap();
+        }
+        dir.unlink(name).unwrap();
+    }
+
+    pub(super) fn observer(&self, process: &Proc) -> Observer {
+        Observer::new(self.watcher(process, Stop::new()))
     }
 
     pub(super) fn events(&self, word: &str) -> usize {
