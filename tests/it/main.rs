@@ -2,10 +2,14 @@
 
 /// The master and the worker that the tests run: errands whose answers are known beforehand.
 mod errands;
+/// Stores that earlier versions have made.
+mod format;
 /// Damaged outcomes, and what somebody planted in a shard.
 mod hostile;
 /// Runs within one process: rounds, batches, failures, retries, panics, timeouts, the closure form.
 mod library;
+/// A master and workers as threads of the test.
+mod local;
 /// Lock files that a person removes while their holders run.
 mod locks;
 /// Many workers, many tasks: each is run once.
