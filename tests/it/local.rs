@@ -109,6 +109,25 @@ where
     std::thread::spawn(move || config.run(&store, Closure::new(function)))
 }
 
+/// Starts a master of these inputs in a thread.
+pub(crate) fn start_master<I, O, T>(
+    config: MasterConfig,
+    store: &Store,
+    inputs: T,
+) -> JoinHandle<(RunSummary, Vec<Outcome<I, O>>)>
+where
+    I: Serialize + DeserializeOwned + Send + 'static,
+    O: Serialize + DeserializeOwned + Send + 'static,
+    T: IntoIterator<Item = I, IntoIter: 'static> + Send + 'static,
+{
+    let store = store.clone();
+    std::thread::spawn(move || {
+        let mut list = List::new(inputs);
+        let summary = config.run(&store, &mut list).unwrap();
+        (summary, list.outcomes)
+    })
+}
+
 /// Runs these inputs with one worker; returns the outcomes in the order of the tasks.
 pub(crate) fn run<I, O, F>(
     store: &Store,
