@@ -52,6 +52,8 @@ pub(super) enum SlotEnd {
     Left,
     /// Its task hangs; the keeper has ended the attempt, and the thread is left behind.
     Abandoned,
+    /// A task that was left behind has returned after all.
+    Returned,
     /// The store cannot be read.
     Failed(Error),
 }
@@ -128,18 +130,24 @@ fn supervise<W: Worker>(engine: &Arc<Engine<W>>, ends: &Receiver<SlotEnd>) -> Re
         start_slot(engine)?;
         alive += 1;
     }
-    let mut hanging = 0;
+    // Below zero for a moment when a task returns just as it is left behind.
+    let mut hanging: i64 = 0;
     let mut answer = Ok(());
     while alive > 0 {
         // A sender is in the engine, so the channel stays open.
         let Ok(end) = ends.recv() else { break };
+        if matches!(end, SlotEnd::Returned) {
+            hanging -= 1;
+            continue;
+        }
         alive -= 1;
         match end {
-            SlotEnd::Left => {}
+            SlotEnd::Left | SlotEnd::Returned => {}
             SlotEnd::Failed(error) => answer = Err(error),
             SlotEnd::Abandoned => {
                 hanging += 1;
-                if hanging >= slots {
+                // Told to stop now, the keeper gives tasks back that do not return: nothing has failed.
+                if hanging >= i64::from(slots) && engine.config.stop.requested() != Some(How::Now) {
                     engine.config.stop.request(How::Now);
                     let step = format!("{hanging} tasks hang beyond their timeout and their grace");
                     answer = Err(Error::new(ErrorKind::Stuck, step).with_hint(
@@ -159,7 +167,7 @@ fn start_slot<W: Worker>(engine: &Arc<Engine<W>>) -> Result<()> {
     let slot = Arc::clone(engine);
     let body = move || {
         let end = slot.work();
-        // Nobody waits for a slot that was left behind.
+        // Nobody may be left to wait for it.
         let _ = slot.ended.send(end);
     };
     let started = std::thread::Builder::new()
@@ -300,7 +308,8 @@ impl<W: Worker> Engine<W> {
             let end = attempt::run(self, &running);
             lock(&self.running).retain(|other| !Arc::ptr_eq(other, &running));
             if end == attempt::End::Abandoned {
-                return SlotEnd::Abandoned;
+                // The keeper has told of the slot's end.
+                return SlotEnd::Returned;
             }
         }
     }
