@@ -1,8 +1,10 @@
 //! Timeouts, sizes, and values that do not decode.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use flockwork::{ErrorKind, FailureKind, Outcome, Task};
+use flockwork::{ErrorKind, Event, FailureKind, Outcome, Task};
 
 use crate::local::{List, master, new_store, quick_store, run, start, worker};
 use crate::processes::quick;
@@ -53,6 +55,32 @@ fn a_task_that_never_returns_costs_a_thread_and_not_the_slot() {
     assert_eq!(failed.task.number, 0);
     let summary = worker.join().unwrap().unwrap();
     assert_eq!((summary.ok, summary.failed), (49, 1));
+}
+
+#[test]
+fn a_task_that_returns_long_after_its_timeout_does_not_count_as_hanging_any_more() {
+    // Its thread told a second time that its slot had ended, and two such tasks made a worker of three slots stuck.
+    let (_place, store) = new_store(&quick().timeout(Duration::from_millis(100)).retries(4));
+    let ended = Arc::new(AtomicU32::new(0));
+    let last = Arc::clone(&ended);
+    let config = worker()
+        .slots(3)
+        .grace(Duration::from_millis(100))
+        .on_event(move |event| {
+            if let Event::Failed { attempt, .. } = event {
+                last.store(*attempt, Ordering::SeqCst);
+            }
+        });
+    let worker = start(config, &store, move |n: u64, task: &Task<'_>| {
+        while ended.load(Ordering::SeqCst) < task.attempt() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(n)
+    });
+    let mut list = List::<u64, u64>::new([1]);
+    assert_eq!(master().run(&store, &mut list).unwrap().failed, 1);
+    assert_eq!(list.outcomes[0].attempt, 5);
+    assert_eq!(worker.join().unwrap().unwrap().failed, 5);
 }
 
 #[test]

@@ -33,11 +33,7 @@ fn what_is_no_store_is_refused() {
     fs::write(path("file"), "text").unwrap();
     refused(Store::open(path("file")), ErrorKind::NotAStore, &path("file"));
     refused(open_or_create(&path("file")), ErrorKind::NotAStore, &path("file"));
-    refused(
-        open_or_create(&path("file/x")),
-        ErrorKind::NotAStore,
-        &path("file/x"),
-    );
+    refused(open_or_create(&path("file/x")), ErrorKind::Io, &path("file/x"));
     fs::create_dir(path("other")).unwrap();
     fs::write(path("other/thesis.tex"), "text").unwrap();
     refused(Store::open(path("other")), ErrorKind::NotAStore, &path("other"));
