@@ -169,13 +169,8 @@ fn the_window_bounds_the_number_of_files() {
     // through, another may take its place: so a third.
     assert!(most <= 3 * (3 * SHARD + 1), "{most} files at a time");
     assert!(most > SHARD, "{most} files at a time: nothing was watched");
-    let left = walkdir::WalkDir::new(store.path().join("rounds/000000"))
-        .min_depth(1)
-        .into_iter()
-        .count() as u64;
-    assert_eq!(
-        left,
-        TASKS.div_ceil(SHARD) + 1,
-        "done files and the file that ends the round"
-    );
+    for entry in std::fs::read_dir(store.path().join("rounds/000000")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name == "round.json" || name.ends_with(".done"), "{name} is left");
+    }
 }
