@@ -8,6 +8,7 @@ use flockwork::{ErrorKind, Event, FailureKind, Outcome, Task};
 
 use crate::local::{List, master, new_store, quick_store, run, start, worker};
 use crate::processes::quick;
+use crate::wait::{LONG, wait_until};
 
 fn never_return() -> ! {
     loop {
@@ -19,11 +20,9 @@ fn never_return() -> ! {
 fn a_task_that_heeds_its_timeout_has_failed() {
     let (_place, store) = new_store(&quick().timeout(Duration::from_millis(200)).retries(0));
     let (summary, outcomes) = run(&store, vec![1u64, 2], 1, |n: u64, task: &Task<'_>| {
-        while n == 1 {
-            std::thread::sleep(Duration::from_millis(5));
-            if task.should_stop() {
-                return Err("asked to stop".into());
-            }
+        if n == 1 {
+            wait_until("the timeout", LONG, || task.should_stop());
+            return Err("asked to stop".into());
         }
         Ok(n)
     });

@@ -15,15 +15,11 @@ fn finish_ends_the_running_tasks_and_takes_no_more() {
     let (_place, store) = quick_store();
     let (stop, asked) = (Stop::new(), Stop::new());
     let asked_by_task = asked.clone();
-    let worker = start(
-        worker().stop(asked.clone()),
-        &store,
-        move |n: u64, task: &Task<'_>| {
-            asked_by_task.request(How::Finish);
-            assert!(!task.should_stop());
-            Ok(n)
-        },
-    );
+    let worker = start(worker().stop(asked), &store, move |n: u64, task: &Task<'_>| {
+        asked_by_task.request(How::Finish);
+        assert!(!task.should_stop());
+        Ok(n)
+    });
     let run = start_master::<u64, u64, _>(master().stop(stop.clone()), &store, 0..10);
     let summary = worker.join().unwrap().unwrap();
     assert_eq!(
@@ -123,7 +119,7 @@ fn scratch_directories_are_private_and_removed() {
         assert_eq!(std::fs::read_dir(&scratch)?.count(), 0);
         std::fs::write(scratch.join("data"), n.to_string())?;
         std::fs::create_dir_all(scratch.join("a/b"))?;
-        if task.attempt() == 1 && n % 4 == 0 {
+        if task.attempt() == 1 && n.is_multiple_of(4) {
             panic!("what a panic leaves is removed too");
         }
         Ok(scratch)
