@@ -66,6 +66,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) index: u32,
     pub(crate) aux: u64,
     pub(crate) payload: &'a [u8],
+    /// The whole record, header and all, to be copied as it is.
+    pub(crate) raw: &'a [u8],
 }
 
 /// Where and why the records of a file end before the file does.
@@ -111,16 +113,6 @@ pub(crate) fn push_with<E>(
     Ok(())
 }
 
-/// Appends a record with a payload that is already there.
-pub(crate) fn push(buffer: &mut Vec<u8>, frame: Frame<'_>) {
-    let head = (frame.kind, frame.codec, frame.index, frame.aux);
-    let copied = push_with(buffer, head, |buffer| {
-        buffer.extend_from_slice(frame.payload);
-        Ok::<(), std::convert::Infallible>(())
-    });
-    let Ok(()) = copied;
-}
-
 /// Appends one of the protocol's own records.
 pub(crate) fn push_json<T: Serialize>(
     buffer: &mut Vec<u8>,
@@ -137,16 +129,8 @@ pub(crate) fn push_json<T: Serialize>(
 
 /// Appends the end mark: `tasks` task records stand before it.
 pub(crate) fn push_end(buffer: &mut Vec<u8>, tasks: u64) {
-    push(
-        buffer,
-        Frame {
-            kind: RecordKind::End,
-            codec: PROTOCOL_JSON,
-            index: 0,
-            aux: tasks,
-            payload: &[],
-        },
-    );
+    let nothing = |_: &mut Vec<u8>| Ok::<(), std::convert::Infallible>(());
+    let Ok(()) = push_with(buffer, (RecordKind::End, PROTOCOL_JSON, 0, tasks), nothing);
 }
 
 fn checksum(header: &[u8], payload: &[u8]) -> u32 {
@@ -180,8 +164,8 @@ impl<'a> Frames<'a> {
             offset: self.offset,
             what,
         };
-        let rest = &self.bytes[self.offset..];
-        let (header, rest) = rest
+        let all = &self.bytes[self.offset..];
+        let (header, rest) = all
             .split_at_checked(HEADER)
             .ok_or(damage("a record is cut off"))?;
         if header[0..2] != MAGIC {
@@ -196,12 +180,14 @@ impl<'a> Frames<'a> {
         }
         let kind = RecordKind::of(header[2]).ok_or(damage("a record of unknown kind begins"))?;
         let aux = u64::from(word(16)) | u64::from(word(20)) << 32;
+        let raw = &all[..HEADER + length];
         let frame = Frame {
             kind,
             codec: header[3],
             index: word(8),
             aux,
             payload,
+            raw,
         };
         Ok((frame, self.offset + HEADER + length))
     }
@@ -279,6 +265,13 @@ pub(crate) struct AttemptHeader {
     pub(crate) suspects: Vec<u32>,
 }
 
+impl AttemptHeader {
+    /// Workers' names are random, so worker and number tell an attempt from every other.
+    pub(crate) fn is_same_attempt(&self, other: &AttemptHeader) -> bool {
+        (&self.worker, self.attempt) == (&other.worker, other.attempt)
+    }
+}
+
 /// What tells one process from every other, as far as one host can.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessMark {
@@ -322,16 +315,12 @@ mod tests {
         );
         for index in 0..2 {
             let payload = vec![index as u8; 5];
-            push(
-                &mut buffer,
-                Frame {
-                    kind: RecordKind::Output,
-                    codec: 1,
-                    index,
-                    aux: 1 << 40,
-                    payload: &payload,
-                },
-            );
+            let head = (RecordKind::Output, 1, index, 1 << 40);
+            push_with(&mut buffer, head, |buffer| {
+                buffer.extend_from_slice(&payload);
+                Ok::<(), &str>(())
+            })
+            .unwrap();
         }
         push_end(&mut buffer, 2);
         buffer

@@ -45,15 +45,19 @@ const MAY_NAME: &[(&str, &str)] = &[
         "store",
         "error name outcome observe wait layout record codec config clock policy fs",
     ),
+    // Catching panics of users' code.
+    ("panics", "outcome"),
+    // A thread for the steps that may block for long.
+    ("janitor", "name observe wait fs store"),
     // Claims, runs the user's code, publishes.
     (
         "worker",
-        "error name outcome observe wait layout record codec config clock policy fs store",
+        "error name outcome observe wait layout record codec config clock policy fs store panics janitor",
     ),
     // Creates rounds and collects; it shares the store with workers, not their code.
     (
         "master",
-        "error name outcome observe wait layout record codec config clock policy fs store",
+        "error name outcome observe wait layout record codec config clock policy fs store panics janitor",
     ),
     // The closure form: a master and workers in one call.
     (

@@ -144,17 +144,22 @@ pub(crate) fn is_worth_parking(error: &io::Error) -> bool {
     )
 }
 
-/// Says whether the error means that there is something else than a file: a directory, a link, a FIFO.
-pub(crate) fn is_no_file(error: &io::Error) -> bool {
-    use rustix::io::Errno as E;
-    let errno = error.raw_os_error().map(E::from_raw_os_error);
-    matches!(errno, Some(E::ISDIR | E::LOOP | E::SPIPE | E::NXIO | E::NODEV))
-}
-
 /// Says whether the error means that the file or its directory is gone.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
     )
+}
+
+/// Says whether the error means that the name holds nothing of ours, but a planted FIFO, link, directory, or a file
+/// larger than any that we write.
+pub(crate) fn is_foreign(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let no_file = matches!(
+        errno,
+        Some(Errno::SPIPE | Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV)
+    );
+    no_file || error.kind() == io::ErrorKind::FileTooLarge
 }

@@ -1,8 +1,10 @@
 //! The master: creates inputs, round by round, and collects outcomes.
 
 mod config;
+mod decode;
 mod feed;
 mod mastership;
+mod publish;
 mod round;
 mod run;
 mod shard;

@@ -1,32 +1,31 @@
 //! One round: publish inputs through a bounded window, collect outcomes, clean up behind.
 
+use std::path::Path;
 use std::time::Duration;
 
+use super::decode::{outcomes_of_done_file, outcomes_of_input};
 use super::feed::Feed;
 use super::mastership::Mastership;
-use super::shard::{Collected, InputCache, OpenShard, end_of};
+use super::publish::{fill_shard, patiently};
+use super::shard::{Collected, OpenShard, end_of};
 use super::{Master, MasterConfig};
 use crate::clock::{Backoff, Moment, Random};
-use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::fs::{DirRef, is_worth_parking};
+use crate::fs::DirRef;
 use crate::janitor::Janitor;
-use crate::layout::{Entry, ROUND_FILE};
-use crate::name::{RoundNumber, ShardNumber, TaskId};
+use crate::layout::{self, Entry, ROUND_FILE};
+use crate::name::{RoundNumber, ShardNumber};
 use crate::observe::Event;
 use crate::outcome::{Outcome, RoundSummary, RunSummary};
 use crate::panics::caught;
-use crate::record::{self, RecordKind};
 use crate::store::{
-    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, ShardWriter, State, Store, Tail, TaskRecord, list_round,
-    remove_leftovers,
+    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round, remove_leftovers,
 };
 
-/// A source that gives nothing for this long has what it gave published.
-const SLOW_SOURCE: Duration = Duration::from_secs(1);
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
 const PASS_SHARE: u32 = 20;
-/// Attempts are not looked at more often than this, unless the lease is short.
+/// Attempts are not looked at more often than this, unless the lease is short: looks that come too seldom count as a
+/// gap each, and then nobody is ever silent.
 const EXAMINE: Duration = Duration::from_millis(500);
 /// The stop file is not looked for more often than this.
 const STOP_LOOK: Duration = Duration::from_millis(500);
@@ -118,7 +117,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 let end = match &done {
                     Some(done) => done.header.end,
                     None => {
-                        let state = crate::store::list_shard(&dir, 1, &mut self.entries);
+                        let state = crate::store::list_shard(&dir, shard, 1, &mut self.entries);
                         end_of(&state.during("cannot list", dir.path())?, &dir)?
                     }
                 };
@@ -172,8 +171,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     pub(super) fn run(&mut self) -> Result<Left> {
         let (least, greatest) = self.context.config.poll_for(self.context.store);
         // Silence of a worker is only told apart from a gap by looks that come often enough.
-        let greatest = greatest.min(self.context.store.lease() / 6);
-        let mut poll = Backoff::new(least, greatest);
+        let mut poll = Backoff::new(least, greatest.min(self.context.store.lease() / 6));
         loop {
             let seen = self.context.config.stop.waker().seen();
             if self.is_told_to_stop()? {
@@ -230,55 +228,20 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
             return Ok(false);
         };
         let (store, config) = (context.store, context.config);
-        let begun = Moment::now();
-        let mut cache = InputCache::default();
-        let mut writer: Option<ShardWriter<'_>> = None;
-        let mut exhausted = false;
-        let mut records = Vec::new();
-        let filled = (|| {
-            for _ in 0..config.shard {
-                records.clear();
-                let tasks = fill_batch(feed, store, config.batch, &mut records, &mut exhausted)?;
-                if tasks > 0 {
-                    if writer.is_none() {
-                        let number = ShardNumber(self.next);
-                        writer = Some(patiently(config, || {
-                            ShardWriter::begin(store, &self.dir, number)
-                                .during("cannot make a shard in", self.dir.path())
-                        })?);
-                    }
-                    if let Some(writer) = &mut writer {
-                        let stem = patiently(config, || {
-                            writer
-                                .add(&records, tasks)
-                                .during("cannot write an input in", self.dir.path())
-                        })?;
-                        cache.add(stem, &records);
-                    }
-                }
-                if exhausted || Moment::now().since(begun) >= SLOW_SOURCE {
-                    break;
-                }
-            }
-            Ok(())
-        })();
-        let Some(mut writer) = writer else {
-            filled?;
-            if exhausted {
+        let round_dir = self.dir.clone();
+        let filled = fill_shard(config, store, &round_dir, ShardNumber(self.next), feed)?;
+        let Some((mut writer, cache)) = filled.shard else {
+            if filled.exhausted {
                 self.complete()?;
             }
-            return Ok(exhausted);
+            return Ok(filled.exhausted);
         };
-        if let Err(error) = filled {
-            writer.abandon();
-            return Err(error);
-        }
         let number = ShardNumber(self.next);
         context.mastership.check()?;
         let dir = patiently(config, || writer.publish())?;
         self.next = writer.end();
         self.open.push(OpenShard::new(number, dir, self.next, cache));
-        if exhausted {
+        if filled.exhausted {
             self.complete()?;
         }
         self.tell_published();
@@ -314,9 +277,11 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
             }
         }
         let now = Moment::now();
-        // Looks that come too seldom count as a gap each, and then nobody is ever silent.
-        let examine = EXAMINE.min(self.context.store.lease() / 8);
-        if !running.is_empty() && self.examined.is_none_or(|last| now.since(last) >= examine) {
+        if !running.is_empty()
+            && self
+                .examined
+                .is_none_or(|last| now.since(last) >= EXAMINE.min(self.context.store.lease() / 10))
+        {
             self.examined = Some(now);
             self.context.janitor.examine(running, Tail::default());
         }
@@ -328,8 +293,15 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
         let mut entries = std::mem::take(&mut self.entries);
         let state = self.open[position].list(store, &mut entries);
         self.entries = entries;
+        let state = state?;
+        let shard = &self.open[position];
+        let is_new = |stem, state| state == State::Done && !shard.is_handed(stem);
+        if store.syncs_names() && state.inputs.iter().any(|input| is_new(input.stem, input.state)) {
+            // What is handed over must not be undone by a power cut: its worker may not have synced the name yet.
+            shard.dir.sync().during("cannot sync", shard.dir.path())?;
+        }
         let mut progress = false;
-        for input in state?.inputs {
+        for input in state.inputs {
             let shard = &mut self.open[position];
             match input.state {
                 State::Running { attempt } => running.push(RunningAttempt {
@@ -344,7 +316,8 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                     let Some(collected) = shard.read(store, observer, input.stem, input.state)? else {
                         continue;
                     };
-                    self.hand_over(&collected)?;
+                    let dir = shard.dir.clone();
+                    self.hand_over(dir.path(), &collected)?;
                     self.open[position].note_handed(collected);
                     progress = true;
                 }
@@ -364,56 +337,21 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
         Ok(())
     }
 
-    fn hand_over(&mut self, collected: &Collected) -> Result<()> {
-        let inputs = record::frames(&collected.input).map_while(std::result::Result::ok);
-        let inputs = inputs.filter(|frame| frame.kind == RecordKind::Input);
-        for (index, (input, ended)) in inputs.zip(&collected.ended.tasks).enumerate() {
-            let task = TaskId {
-                round: self.summary.round,
-                number: collected.stem.0 + index as u64,
-            };
-            let place = || collected_place(self.dir.path(), task);
-            let (result, elapsed) = match ended {
-                TaskRecord::Output {
-                    codec,
-                    payload,
-                    nanos,
-                } => {
-                    let output = Codec::decode(*codec, &collected.ended.bytes[payload.clone()]);
-                    (Ok(output.map_err(|error| error.at(place()))?), *nanos)
-                }
-                TaskRecord::Failure(failure) => (Err(failure.clone()), 0),
-            };
-            self.give(Outcome {
-                task,
-                input: Codec::decode(input.codec, input.payload).map_err(|error| error.at(place()))?,
-                result,
-                attempt: collected.ended.attempt.0,
-                worker: collected.ended.worker.clone(),
-                elapsed: Duration::from_nanos(elapsed),
-            })?;
+    fn hand_over(&mut self, dir: &Path, collected: &Collected) -> Result<()> {
+        for outcome in outcomes_of_input(self.summary.round, dir, collected) {
+            self.give(outcome?)?;
         }
         Ok(())
     }
 
     fn replay_done(&mut self, done: &DoneFile) -> Result<()> {
-        for record in done.tasks() {
-            let task = TaskId {
-                round: self.summary.round,
-                number: record.number,
-            };
-            let place = || collected_place(self.dir.path(), task);
-            let (input_codec, input) = record.input;
-            let (output_codec, output) = record.output;
+        let path = self
+            .dir
+            .path()
+            .join(layout::done_name(ShardNumber(done.header.first)));
+        for outcome in outcomes_of_done_file(self.summary.round, &path, done) {
             self.context.summary.replayed += 1;
-            self.give(Outcome {
-                task,
-                input: Codec::decode(input_codec, input).map_err(|error| error.at(place()))?,
-                result: Ok(Codec::decode(output_codec, output).map_err(|error| error.at(place()))?),
-                attempt: record.header.attempt.0,
-                worker: record.header.worker.to_string(),
-                elapsed: Duration::from_nanos(record.nanos),
-            })?;
+            self.give(outcome?)?;
         }
         Ok(())
     }
@@ -440,71 +378,5 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
             attempt,
         });
         Ok(())
-    }
-}
-
-fn collected_place(round: &std::path::Path, task: TaskId) -> std::path::PathBuf {
-    round.join(format!("(task {task})"))
-}
-
-/// Takes up to `batch` inputs; says how many there were.
-fn fill_batch<I: serde::Serialize>(
-    feed: &mut Feed<I>,
-    store: &Store,
-    batch: u32,
-    records: &mut Vec<u8>,
-    exhausted: &mut bool,
-) -> Result<u64> {
-    let begun = Moment::now();
-    let (codec, limit) = (store.codec(), store.config().max_record);
-    let mut tasks = 0;
-    while tasks < batch {
-        let Some(input) = feed.next()? else {
-            *exhausted = true;
-            break;
-        };
-        let head = (RecordKind::Input, codec.byte(), tasks, 0);
-        record::push_with(records, head, |buffer| codec.encode(&input, limit, buffer)).map_err(|error| {
-            let number = feed.taken() - 1;
-            error.in_step(&format!(
-                "create_inputs: input {number} of round {}",
-                feed.round()
-            ))
-        })?;
-        tasks += 1;
-        if Moment::now().since(begun) >= SLOW_SOURCE {
-            break;
-        }
-    }
-    if tasks > 0 {
-        record::push_end(records, u64::from(tasks));
-    }
-    Ok(u64::from(tasks))
-}
-
-/// Waits out a full disk and the like; every other error, and a request to stop, ends the wait.
-fn patiently<T>(config: &MasterConfig, mut step: impl FnMut() -> Result<T>) -> Result<T> {
-    let mut waits = Backoff::new(Duration::from_secs(1), Duration::from_secs(600));
-    loop {
-        let seen = config.stop.waker().seen();
-        let error = match step() {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        if !error.io_error().is_some_and(is_worth_parking) || config.stop.requested().is_some() {
-            return Err(error);
-        }
-        let wait = waits.step();
-        config.observer.tell(|| Event::Parked {
-            error: error.to_string(),
-            wait,
-        });
-        let end = Moment::now().plus(wait);
-        while config.stop.requested().is_none() && !end.since(Moment::now()).is_zero() {
-            config
-                .stop
-                .waker()
-                .wait(seen, end.since(Moment::now()).min(Duration::from_secs(1)));
-        }
     }
 }

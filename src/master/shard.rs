@@ -9,10 +9,9 @@ use crate::fs::{DirRef, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, ShardNumber, Stem};
 use crate::observe::{Event, Observer};
-use crate::record::{self, RecordKind};
 use crate::store::{
-    DoneBuilder, DoneFile, Ended, ShardState, State, Store, list_shard, read_accepted, read_failed,
-    set_damaged_aside,
+    DoneBuilder, DoneFile, Ended, InputTasks, ShardState, State, Store, input_tasks, list_shard,
+    read_accepted, read_failed, set_damaged_aside,
 };
 
 /// Inputs up to this size are kept in memory, so that collecting need not read them again.
@@ -63,6 +62,7 @@ impl InputCache {
 pub(super) struct Collected {
     pub(super) stem: Stem,
     pub(super) input: Vec<u8>,
+    pub(super) inputs: InputTasks,
     pub(super) ended: Ended,
     accepted: bool,
 }
@@ -96,7 +96,8 @@ impl OpenShard {
     }
 
     pub(super) fn list(&self, store: &Store, entries: &mut Vec<layout::Entry>) -> Result<ShardState> {
-        list_shard(&self.dir, store.attempts_allowed(), entries).during("cannot list", self.dir.path())
+        list_shard(&self.dir, self.number, store.attempts_allowed(), entries)
+            .during("cannot list", self.dir.path())
     }
 
     pub(super) fn is_handed(&self, stem: Stem) -> bool {
@@ -117,17 +118,8 @@ impl OpenShard {
         state: State,
     ) -> Result<Option<Collected>> {
         let input = self.read_input(store, stem)?;
-        let tasks = record::whole(&input, &[RecordKind::Input]).map_err(|damage| {
-            let path = self.dir.path().join(layout::plain_name(stem, Kind::In));
-            Error::new(ErrorKind::Damaged, "damaged input:")
-                .at(path)
-                .because(damage)
-                .with_hint("restore the file from a backup, or begin again with a new store")
-        })?;
-        let tasks = tasks
-            .iter()
-            .filter(|frame| frame.kind == RecordKind::Input)
-            .count();
+        let inputs = self.input_tasks(&input, stem)?;
+        let tasks = inputs.len();
         let (ended, accepted) = match state {
             State::Failed { last } => {
                 let ended = read_failed(store, &self.dir, stem, tasks, last);
@@ -141,6 +133,7 @@ impl OpenShard {
         Ok(ended.map(|ended| Collected {
             stem,
             input,
+            inputs,
             ended,
             accepted,
         }))
@@ -157,6 +150,15 @@ impl OpenShard {
             .read(&name, store.file_limit(), &mut bytes)
             .during("cannot read", &path)?;
         Ok(bytes)
+    }
+
+    fn input_tasks(&self, input: &[u8], stem: Stem) -> Result<InputTasks> {
+        input_tasks(input).map_err(|damage| {
+            Error::new(ErrorKind::Damaged, "damaged input file")
+                .at(self.dir.path().join(layout::plain_name(stem, Kind::In)))
+                .because(damage)
+                .with_hint("restore the file from a backup, or begin again with a new store")
+        })
     }
 
     fn read_outcome(
@@ -183,7 +185,7 @@ impl OpenShard {
                         what: damage.to_string(),
                     });
                 }
-                Ok(Err(_)) => std::thread::sleep(BETWEEN_LOOKS),
+                Ok(Err(_)) => crate::clock::pause(BETWEEN_LOOKS),
                 Err(error) if is_gone(&error) => return Ok(None),
                 Err(error) => return Err(error).during("cannot read", &path),
             }

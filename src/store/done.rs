@@ -34,24 +34,16 @@ impl DoneBuilder {
             };
             return;
         }
-        let frames = || record::frames(&ended.bytes).map_while(Result::ok);
-        for frame in frames().filter(|frame| frame.kind == RecordKind::Attempt).take(1) {
-            record::push(&mut self.groups, frame);
-        }
-        for frame in record::frames(input)
-            .map_while(Result::ok)
-            .filter(|f| f.kind == RecordKind::Input)
-        {
-            record::push(&mut self.groups, frame);
-        }
-        // Outputs that were carried over from an earlier attempt stand in the order they were made.
-        let mut outputs: Vec<_> = frames()
-            .filter(|frame| frame.kind == RecordKind::Output)
-            .collect();
-        outputs.sort_by_key(|frame| frame.index);
-        for frame in outputs {
-            record::push(&mut self.groups, frame);
-            self.tasks += 1;
+        self.groups.extend_from_slice(&ended.bytes[ended.head.clone()]);
+        // An input file is nothing but inputs and the end mark.
+        self.groups
+            .extend_from_slice(&input[..input.len().saturating_sub(record::HEADER)]);
+        for task in &ended.tasks {
+            if let TaskRecord::Output { payload, .. } = task {
+                self.groups
+                    .extend_from_slice(&ended.bytes[payload.start - record::HEADER..payload.end]);
+                self.tasks += 1;
+            }
         }
     }
 

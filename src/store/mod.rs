@@ -17,6 +17,9 @@ mod status;
 mod stop;
 mod workers;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +32,9 @@ pub(crate) use done::{DoneBuilder, DoneFile};
 pub(crate) use inputs::{ShardWriter, remove_leftovers};
 pub(crate) use journal::{Journal, JournalLine};
 pub(crate) use marker::{Marker, make_marker};
-pub(crate) use outcomes::{Ended, TaskRecord, read_accepted, read_failed, set_damaged_aside};
+pub(crate) use outcomes::{
+    Ended, InputTasks, TaskRecord, input_tasks, read_accepted, read_failed, set_damaged_aside,
+};
 pub(crate) use publish::Published;
 pub(crate) use reclaim::{Reaper, RunningAttempt, Tail};
 pub use reclaim::{Reclaim, Reclaimed};
@@ -147,9 +152,16 @@ impl Store {
         self.config().durability == Durability::Power
     }
 
-    /// The largest file of an input or an outcome: every task of a batch may use up the record limit.
+    /// The largest file that is read whole, in bytes: so much memory a hostile or broken file can cost.
+    ///
+    /// Batches are kept below: a batch's inputs, and its outputs, take at most three records' limits together.
     pub(crate) fn file_limit(&self) -> u64 {
-        u64::from(u32::MAX)
+        self.config().max_record.saturating_mul(4).max(64 << 20)
+    }
+
+    /// How many bytes the tasks of one batch may take together.
+    pub(crate) fn batch_limit(&self) -> u64 {
+        self.config().max_record.saturating_mul(3)
     }
 
     pub(crate) fn round_dir(&self, round: RoundNumber) -> Result<DirRef> {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 
 use super::Store;
 use super::marker::read_marker;
-use crate::fs::{DirRef, is_no_file};
+use crate::fs::{DirRef, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::outcome::{Failure, FailureKind};
@@ -17,7 +18,7 @@ pub(crate) enum TaskRecord {
     /// Codec, where the payload lies in the buffer, nanoseconds.
     Output {
         codec: u8,
-        payload: std::ops::Range<usize>,
+        payload: Range<usize>,
         nanos: u64,
     },
     Failure(Failure),
@@ -30,6 +31,8 @@ pub(crate) struct Ended {
     pub(crate) worker: String,
     /// The records of the file or files that `tasks` points into.
     pub(crate) bytes: Vec<u8>,
+    /// Where the first attempt's header record lies in an accepted outcome; empty for a failed one.
+    pub(crate) head: Range<usize>,
     /// For each position in the batch.
     pub(crate) tasks: Vec<TaskRecord>,
 }
@@ -54,16 +57,10 @@ pub(crate) fn read_accepted(
         &mut bytes,
     ) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+        Err(error) if is_foreign(&error) => {
             return Ok(Err(Damage {
                 offset: 0,
-                what: "it is larger than any outcome",
-            }));
-        }
-        Err(error) if is_no_file(&error) => {
-            return Ok(Err(Damage {
-                offset: 0,
-                what: "it is no file",
+                what: "it is no regular file, or larger than any outcome",
             }));
         }
         Err(error) => return Err(error),
@@ -105,19 +102,49 @@ fn accepted(stem: Stem, tasks: usize, bytes: Vec<u8>) -> Result<Ended, Damage> {
         what: "it has outputs of fewer tasks than its input",
         ..start
     })?;
+    let (attempt, worker, head) = (header.attempt, header.worker.to_string(), 0..head.raw.len());
     Ok(Ended {
-        attempt: header.attempt,
-        worker: header.worker.to_string(),
-        tasks,
+        attempt,
+        worker,
         bytes,
+        head,
+        tasks,
     })
 }
 
-fn output(bytes: &[u8], frame: &Frame<'_>) -> TaskRecord {
+/// The tasks of an input file: codec, and where the payload lies in the buffer.
+pub(crate) type InputTasks = Vec<(u8, Range<usize>)>;
+
+/// Reads the records of an input file.
+///
+/// # Errors
+///
+/// Where the bytes are damaged.
+pub(crate) fn input_tasks(bytes: &[u8]) -> Result<InputTasks, Damage> {
+    let frames = record::whole(bytes, &[RecordKind::Input])?;
+    if let Some(foreign) = frames.iter().find(|frame| frame.kind != RecordKind::Input) {
+        let offset = foreign.raw.as_ptr().addr() - bytes.as_ptr().addr();
+        return Err(Damage {
+            offset,
+            what: "a record that is no input begins",
+        });
+    }
+    Ok(frames
+        .iter()
+        .map(|frame| (frame.codec, place(bytes, frame)))
+        .collect())
+}
+
+/// Where the payload of a record lies in the buffer that it was read from.
+fn place(bytes: &[u8], frame: &Frame<'_>) -> Range<usize> {
     let start = frame.payload.as_ptr().addr() - bytes.as_ptr().addr();
+    start..start + frame.payload.len()
+}
+
+fn output(bytes: &[u8], frame: &Frame<'_>) -> TaskRecord {
     TaskRecord::Output {
         codec: frame.codec,
-        payload: start..start + frame.payload.len(),
+        payload: place(bytes, frame),
         nanos: frame.aux,
     }
 }
@@ -143,14 +170,7 @@ pub(crate) fn read_failed(
         ) {
             Ok(()) => {}
             // Removed by hand, put aside as damaged, or planted.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
-                ) || is_no_file(&error) =>
-            {
-                continue;
-            }
+            Err(error) if is_gone(&error) || is_foreign(&error) => continue,
             Err(error) => return Err(error),
         }
         for frame in record::frames(&bytes[start..]).map_while(Result::ok) {
@@ -179,6 +199,7 @@ pub(crate) fn read_failed(
         attempt: last,
         worker,
         bytes,
+        head: 0..0,
         tasks,
     })
 }

@@ -20,6 +20,8 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Why the store was asked to stop, if it was.
     pub stopped: Option<String>,
+    /// The free space of its file system in bytes, if that is known.
+    pub free_space: Option<u64>,
 }
 
 /// What is in a round, in tasks.
@@ -106,6 +108,7 @@ impl Store {
             .stop_file()
             .during("cannot look for the stop file in", self.root().path())?;
         status.stopped = stop.map(|stop| stop.why);
+        status.free_space = self.root().free_space().ok();
         let now = self.server_time().map_or(0, |now| now.as_secs());
         let workers = read_workers(self).during("cannot list the workers of", self.root().path())?;
         for seen in workers {
@@ -154,8 +157,8 @@ impl Store {
             return Ok(());
         };
         let mut entries = Vec::new();
-        let state =
-            list_shard(&dir, self.attempts_allowed(), &mut entries).during("cannot list", dir.path())?;
+        let state = list_shard(&dir, shard, self.attempts_allowed(), &mut entries)
+            .during("cannot list", dir.path())?;
         let archived = match has_done {
             true => DoneFile::read(self, round, shard)?.stems(),
             false => Default::default(),

@@ -11,7 +11,8 @@ use super::running::{Running, StopReason};
 use super::{Task, Worker};
 use crate::clock::Moment;
 use crate::codec::Codec;
-use crate::fs::{DirRef, is_gone, is_no_file};
+use crate::error::{Error, ErrorKind};
+use crate::fs::{DirRef, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::Attempt;
 use crate::observe::Event;
@@ -28,6 +29,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Over,
+    /// The store could not be read: the next attempt had better wait a little.
+    Trouble,
     /// The keeper ended it; this thread is left behind.
     Abandoned,
 }
@@ -39,7 +42,7 @@ enum Early {
     Cleaned,
     /// The input cannot be read: a failure of the task.
     Damaged(String),
-    /// The worker must leave.
+    /// The worker was told to stop.
     GiveBack(String),
     /// The store's own trouble.
     Trouble(String),
@@ -154,9 +157,7 @@ fn prepare<W: Worker>(engine: &Engine<W>, running: &Running, dir: &DirRef) -> Re
     let name = layout::plain_name(running.stem, Kind::In);
     match dir.read(&name, engine.store.file_limit(), &mut input) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge || is_no_file(&error) => {
-            return Err(Early::Damaged(error.to_string()));
-        }
+        Err(error) if is_foreign(&error) => return Err(Early::Damaged(error.to_string())),
         Err(error) => return Err(trouble(error)),
     }
     let tasks = record::frames(&input)
@@ -224,10 +225,18 @@ fn run_task<W: Worker>(
     let (codec, limit) = (engine.store.codec(), engine.store.config().max_record);
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     let head = (RecordKind::Output, codec.byte(), frame.index, nanos);
+    let batch_limit = engine.store.batch_limit();
     let pushed = running.with_claim(|claim| {
+        let start = claim.content().len();
         record::push_with(claim.content(), head, |buffer| {
             codec.encode(&output, limit, buffer)
-        })
+        })?;
+        if claim.content().len() as u64 > batch_limit {
+            claim.content().truncate(start);
+            let step = format!("the outputs of this batch take more than {batch_limit} bytes together");
+            return Err(Error::new(ErrorKind::TooLarge, step).with_hint("use smaller batches"));
+        }
+        Ok(())
     });
     match pushed {
         None => Err(TaskEnd::Abandoned),
@@ -268,25 +277,25 @@ fn end_early<W>(engine: &Engine<W>, running: &Running, early: Early) -> End {
     let Some(mut claim) = running.take_claim() else {
         return End::Abandoned;
     };
-    // Without a rest a file that cannot be read would be tried as fast as names can be made.
-    let needs_rest = matches!(&early, Early::Trouble(_));
     match early {
         Early::Abandoned => return End::Abandoned,
         Early::Done => {
             discarded(engine, running);
             claim.release("another attempt was first");
         }
-        Early::Cleaned => claim.leave_cleaned(),
-        Early::GiveBack(why) | Early::Trouble(why) => give_back(engine, running, claim, &why),
+        // Its lock file stays for the cleaner: one that is unlinked here may be another's by now.
+        Early::Cleaned => claim.release("the shard was cleaned"),
+        Early::GiveBack(why) => give_back(engine, running, claim, &why),
+        Early::Trouble(why) => {
+            give_back(engine, running, claim, &why);
+            return End::Trouble;
+        }
         Early::Damaged(what) => {
             let failure = Failure::new(FailureKind::Input, format!("the input file is damaged: {what}"));
             tell_failure(engine, running, &failure);
             record::push_json(claim.content(), RecordKind::Failure, 0, 0, &failure);
             return fail(engine, running, claim, 1);
         }
-    }
-    if needs_rest {
-        engine.rest_from_trouble();
     }
     End::Over
 }
@@ -336,7 +345,6 @@ fn publish<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, tasks: u6
             engine.config.observer.tell(|| event);
             note(engine, running, tasks, "ok");
             engine.note_time(Moment::now().since(running.begun));
-            engine.trouble_is_over();
         }
         Ok(Published::Twin | Published::Gone) => discarded(engine, running),
         Err((claim, error)) => give_back(
@@ -360,7 +368,7 @@ fn discarded<W>(engine: &Engine<W>, running: &Running) {
 }
 
 /// Waits out the store's trouble; `false` once the worker is told to stop now.
-fn park<W>(engine: &Engine<W>, error: &io::Error, wait: Duration) -> bool {
+pub(super) fn park<W>(engine: &Engine<W>, error: &io::Error, wait: Duration) -> bool {
     engine.config.observer.tell(|| Event::Parked {
         error: error.to_string(),
         wait,

@@ -90,8 +90,9 @@ fn damaged_outcomes_are_put_aside_and_done_again() {
     ends_well(&site, &plan, &mut master);
     assert_eq!(worker.good_report().ok, damaged as u64);
     assert_eq!(site.events("Damaged").len(), damaged);
+    // Where the output's record is whole in the lock file, it is taken over and not made again: all but those whose
+    // lock file is damaged before or in that record (flipped, cut to nothing, made huge).
     let executions = site.executions();
-    // Where the attempt's own file still holds the whole output, that is taken over.
     assert_eq!(executions.values().flatten().count() as u64, TASKS + 4);
 }
 

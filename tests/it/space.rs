@@ -104,7 +104,7 @@ fn workers_wait_for_space_and_nothing_is_failed() {
 fn a_master_waits_for_space_to_publish() {
     let root = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(&root) else { return };
-    let site = Site::with_store_at(root, disk.path.join("x.flock"), &quick());
+    let site = Site::with_store_at(root, disk.path.join("x.flock"), &quick().tail(0.0));
     let plan = Plan::new(300, Act::Nothing);
     let mut order = site.master(&plan);
     (order.shard, order.window) = (100, 1);
