@@ -47,6 +47,8 @@ pub(super) enum SlotEnd {
     Left,
     /// Its task hangs; the keeper has ended the attempt, and the thread is left behind.
     Abandoned,
+    /// A task that was left behind has returned after all.
+    Returned,
     /// The store cannot be read.
     Failed(Error),
 }
@@ -92,7 +94,7 @@ pub(super) fn run_here<W: Worker>(
     let summary = engine.finish();
     match end {
         SlotEnd::Failed(error) => Err(error),
-        SlotEnd::Left | SlotEnd::Abandoned => Ok(summary),
+        SlotEnd::Left | SlotEnd::Abandoned | SlotEnd::Returned => Ok(summary),
     }
 }
 
@@ -124,18 +126,24 @@ fn supervise<W: Worker>(engine: &Arc<Engine<W>>, ends: &Receiver<SlotEnd>) -> Re
         start_slot(engine)?;
         alive += 1;
     }
-    let mut hanging = 0;
+    // Below zero for a moment when a task returns just as it is left behind.
+    let mut hanging: i64 = 0;
     let mut answer = Ok(());
     while alive > 0 {
         // A sender is in the engine, so the channel stays open.
         let Ok(end) = ends.recv() else { break };
+        if matches!(end, SlotEnd::Returned) {
+            hanging -= 1;
+            continue;
+        }
         alive -= 1;
         match end {
-            SlotEnd::Left => {}
+            SlotEnd::Left | SlotEnd::Returned => {}
             SlotEnd::Failed(error) => answer = Err(error),
             SlotEnd::Abandoned => {
                 hanging += 1;
-                if hanging >= slots {
+                // Told to stop now, the keeper gives tasks back that do not return: nothing has failed.
+                if hanging >= i64::from(slots) && engine.config.stop.requested() != Some(How::Now) {
                     engine.config.stop.request(How::Now);
                     let step = format!("{hanging} tasks hang beyond their timeout and their grace");
                     answer = Err(Error::new(ErrorKind::Stuck, step).with_hint(
@@ -155,7 +163,7 @@ fn start_slot<W: Worker>(engine: &Arc<Engine<W>>) -> Result<()> {
     let slot = Arc::clone(engine);
     let body = move || {
         let end = slot.work();
-        // Nobody waits for a slot that was left behind.
+        // Nobody may be left to wait for it.
         let _ = slot.ended.send(end);
     };
     let started = std::thread::Builder::new()
@@ -272,7 +280,8 @@ impl<W: Worker> Engine<W> {
                         trouble.step(),
                     );
                 }
-                attempt::End::Abandoned => return SlotEnd::Abandoned,
+                // The keeper has told of the slot's end.
+                attempt::End::Abandoned => return SlotEnd::Returned,
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::errands::{Errands, Plan, Planner, append_to, die};
 use crate::wait::{LONG, wait_until};
 
 const ROLE: &str = "FLOCKWORK_TEST_ROLE";
+const UMASK: &str = "FLOCKWORK_TEST_UMASK";
 
 /// What a process is to be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +70,9 @@ fn entry() {
     };
     // Should the tests be killed, nothing of them stays behind.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
+    if let Ok(umask) = std::env::var(UMASK) {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask.parse().unwrap()));
+    }
     match serde_json::from_str(&role).unwrap() {
         Role::Master(order) => be_master(order),
         Role::Worker(order) => be_worker(&order),
@@ -175,6 +179,8 @@ pub(crate) struct Site {
     root: tempfile::TempDir,
     store: PathBuf,
     reports: AtomicU64,
+    /// The umask of the processes, if it is not that of the tests.
+    pub(crate) umask: Option<u32>,
 }
 
 impl Site {
@@ -194,6 +200,7 @@ impl Site {
             root,
             store,
             reports: AtomicU64::new(0),
+            umask: None,
         }
     }
 
@@ -302,6 +309,7 @@ impl Site {
             .args(["processes::entry", "--exact", "--nocapture"])
             .env_clear()
             .env(ROLE, serde_json::to_string(role).unwrap())
+            .envs(self.umask.map(|umask| (UMASK, umask.to_string())))
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::errands::{Act, Plan};
 use crate::processes::{Site, quick};
+use crate::wait::{LONG, wait_until};
 
 /// A tmpfs of 4 MiB, unmounted at the end.
 struct Disk {
@@ -58,6 +59,11 @@ impl Drop for Disk {
 }
 
 fn ends_well(site: &Site, plan: &Plan, mut master: crate::processes::Process) {
+    // Workers look for space again after half a minute.
+    wait_until("the end of the master", LONG * 2, || match master.has_ended() {
+        Some(_) => Ok(()),
+        None => Err((site.events(""), site.store().status())),
+    });
     let report = master.good_report();
     assert_eq!(report.all_answers(), plan.answers(1));
     assert_eq!(site.events("Failed"), Vec::<String>::new());
@@ -69,7 +75,9 @@ fn ends_well(site: &Site, plan: &Plan, mut master: crate::processes::Process) {
 fn workers_wait_for_space_and_nothing_is_failed() {
     let root = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(&root) else { return };
-    let site = Site::with_store_at(root, disk.path.join("x.flock"), &quick().tail(0.0));
+    // The idle worker is not to double the task of one that waits.
+    let config = quick().tail(0.0);
+    let site = Site::with_store_at(root, disk.path.join("x.flock"), &config);
     let plan = Plan::new(
         3,
         Act::WaitAndFill {
@@ -102,7 +110,7 @@ fn a_master_waits_for_space_to_publish() {
     (order.shard, order.window) = (100, 1);
     let master = site.start_master(order);
     let before = site.store_path().join("rounds/000000/0000000");
-    crate::wait::wait_until("the first shard", crate::wait::LONG, || before.exists());
+    wait_until("the first shard", LONG, || before.exists());
     disk.fill();
     // The window is full until a worker comes: so the next shard has to be written to the full disk.
     let mut worker = site.start_worker(site.worker());
