@@ -31,7 +31,8 @@ pub(super) struct Desk {
     idle_since: Option<Moment>,
     watch: Option<Watch>,
     watched_rounds: HashSet<RoundNumber>,
-    pub(super) trouble_since: Option<Moment>,
+    trouble_since: Option<Moment>,
+    trouble: Backoff,
     /// How long input files took, the latest ones.
     times: Vec<Duration>,
 }
@@ -58,8 +59,15 @@ impl Desk {
             watch: None,
             watched_rounds: HashSet::new(),
             trouble_since: None,
+            trouble: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
             times: Vec::new(),
         }
+    }
+
+    /// Notes that the store can be written again.
+    pub(super) fn trouble_is_over(&mut self) {
+        self.trouble_since = None;
+        self.trouble.reset();
     }
 
     /// Notes how long an input file took.
@@ -172,7 +180,8 @@ impl<W> Engine<W> {
         self.config.observer.tell(|| Event::Trouble {
             what: error.to_string(),
         });
-        let rest = desk.poll.step();
+        // Each claim that fails on a full disk may leave two empty files, so they come ever more seldom.
+        let rest = desk.trouble.step();
         desk.rest = Some((now.plus(rest), seen));
         Ok(rest)
     }

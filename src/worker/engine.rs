@@ -312,7 +312,7 @@ impl<W: Worker> Engine<W> {
                 Ok(Claiming::Won(claim)) => {
                     let mut desk = lock(&self.desk);
                     desk.scanner.won();
-                    desk.trouble_since = None;
+                    desk.trouble_is_over();
                     return Ok(Some((candidate.round, claim)));
                 }
                 Ok(Claiming::Busy) => lock(&self.desk).scanner.missed(),
