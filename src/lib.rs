@@ -70,9 +70,16 @@
 //! ```
 //!
 //! [`map`] is the shortest form. With the feature `cli`, `flockwork::app` gives a program of your own the verbs `run`,
-//! `master`, `worker`, `status`, `stop` and `reclaim`. What is on disk, and why, is in `docs/protocol.md`.
+//! `master`, `worker`, `status`, `stop`, `reclaim` and `audit`. What is on disk, and why, is in `docs/protocol.md`.
 #![deny(missing_docs, clippy::disallowed_methods)]
 
+/// The programs of the README, so that they are built with the tests.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(feature = "cli")]
+pub mod app;
 mod clock;
 mod codec;
 mod config;

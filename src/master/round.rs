@@ -24,7 +24,8 @@ use crate::store::{
 
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
 const PASS_SHARE: u32 = 20;
-/// Attempts are not looked at more often than this.
+/// Attempts are not looked at more often than this, unless the lease is short: looks that come too seldom count as a
+/// gap each, and then nobody is ever silent.
 const EXAMINE: Duration = Duration::from_millis(500);
 /// The stop file is not looked for more often than this.
 const STOP_LOOK: Duration = Duration::from_millis(500);

@@ -135,6 +135,8 @@ impl Cleaning<'_> {
 fn gone_is_fine(answer: io::Result<()>) -> io::Result<()> {
     match answer {
         Err(error) if is_gone(&error) => Ok(()),
+        // A directory that somebody planted under one of our names: it keeps the shard's, and nothing else.
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(()),
         answer => answer,
     }
 }

@@ -194,7 +194,12 @@ fn create(path: &Path, config: &StoreConfig) -> Result<(Store, bool)> {
     match os::make_dir(path, config.sharing) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             return Err(
                 io_error("cannot make the store", path, error).with_hint("make its parent directory first")
             );

@@ -14,7 +14,7 @@ use super::scan::{list_round, list_rounds, list_shard};
 use super::{State, Store};
 use crate::clock::Moment;
 use crate::error::{IoContext, Result};
-use crate::fs::{DirRef, Flock, FsKind, is_gone, os};
+use crate::fs::{DirRef, Flock, FsKind, is_foreign, is_gone, os};
 use crate::layout::{self, Kind, WORKERS};
 use crate::name::{Attempt, RoundNumber, Stem, TaskId};
 use crate::observe::{Event, Observer};
@@ -159,7 +159,8 @@ impl Reaper {
             let (state, probe) = match looked {
                 Ok((stat, probe)) => ((stat.mtime, stat.len), Some(probe)),
                 Err(error) if is_gone(&error) => return Err(error),
-                // No file of ours, or one that cannot be looked at: after a whole lease of that it is silent too.
+                Err(error) if is_foreign(&error) => return Ok(Verdict::Lost("its lock is no file")),
+                // One that cannot be looked at is silent too, after a whole lease of that.
                 Err(_) => ((Duration::ZERO, 0), None),
             };
             known.sight.look(now, lease, state);

@@ -8,23 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::attempt;
+use super::desk::{Desk, Look};
 use super::keeper;
 use super::running::{Running, StopReason};
-use super::scanner::{Found, Nothing, Scanner, View};
 use super::{Worker, WorkerConfig, WorkerSummary};
-use crate::clock::{Backoff, Moment, Random};
+use crate::clock::{Backoff, Moment};
 use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
-use crate::fs::FsKind;
-use crate::fs::watch::Watch;
-use crate::janitor::Janitor;
 use crate::layout::WORKERS;
 use crate::name::{RoundNumber, Stem};
 use crate::observe::Event;
 use crate::store::{Claim, Claiming, Identity, Journal, Store, WorkerFile};
 use crate::wait::{How, lock};
 
-/// Attempts on a shared file system that an idle worker watches at most.
-const WATCHED: usize = 64;
 /// An older stop file than the worker may be about to be removed by a master that starts too.
 const OLD_STOP: Duration = Duration::from_secs(60);
 
@@ -34,9 +29,9 @@ pub(super) struct Engine<W> {
     pub(super) config: WorkerConfig,
     pub(super) me: Identity,
     pub(super) worker: W,
-    desk: Mutex<Desk>,
+    pub(super) desk: Mutex<Desk>,
     pub(super) running: Mutex<Vec<Arc<Running>>>,
-    failed_here: Mutex<HashSet<(RoundNumber, Stem)>>,
+    pub(super) failed_here: Mutex<HashSet<(RoundNumber, Stem)>>,
     pub(super) journal: Mutex<Option<Journal>>,
     pub(super) file: Mutex<Option<WorkerFile>>,
     pub(super) counts: Counts,
@@ -52,6 +47,8 @@ pub(super) enum SlotEnd {
     Left,
     /// Its task hangs; the keeper has ended the attempt, and the thread is left behind.
     Abandoned,
+    /// A task that was left behind has returned after all.
+    Returned,
     /// The store cannot be read.
     Failed(Error),
 }
@@ -63,22 +60,6 @@ pub(super) struct Counts {
     pub(super) failed: AtomicU64,
     pub(super) discarded: AtomicU64,
     pub(super) given_back: AtomicU64,
-}
-
-/// Where the slots get their work: one of them looks, for all.
-struct Desk {
-    scanner: Scanner,
-    janitor: Option<Janitor>,
-    random: Random,
-    poll: Backoff,
-    /// After a fruitless scan: the next is not before this, unless something wakes the worker.
-    rest: Option<(Moment, u64)>,
-    idle_since: Option<Moment>,
-    watch: Option<Watch>,
-    watched_rounds: HashSet<RoundNumber>,
-    trouble_since: Option<Moment>,
-    /// How long input files took, the latest ones.
-    times: Vec<Duration>,
 }
 
 /// Runs a worker until there is nothing to do, or it is told to stop.
@@ -113,7 +94,7 @@ pub(super) fn run_here<W: Worker>(
     let summary = engine.finish();
     match end {
         SlotEnd::Failed(error) => Err(error),
-        SlotEnd::Left | SlotEnd::Abandoned => Ok(summary),
+        SlotEnd::Left | SlotEnd::Abandoned | SlotEnd::Returned => Ok(summary),
     }
 }
 
@@ -145,18 +126,24 @@ fn supervise<W: Worker>(engine: &Arc<Engine<W>>, ends: &Receiver<SlotEnd>) -> Re
         start_slot(engine)?;
         alive += 1;
     }
-    let mut hanging = 0;
+    // Below zero for a moment when a task returns just as it is left behind.
+    let mut hanging: i64 = 0;
     let mut answer = Ok(());
     while alive > 0 {
         // A sender is in the engine, so the channel stays open.
         let Ok(end) = ends.recv() else { break };
+        if matches!(end, SlotEnd::Returned) {
+            hanging -= 1;
+            continue;
+        }
         alive -= 1;
         match end {
-            SlotEnd::Left => {}
+            SlotEnd::Left | SlotEnd::Returned => {}
             SlotEnd::Failed(error) => answer = Err(error),
             SlotEnd::Abandoned => {
                 hanging += 1;
-                if hanging >= slots {
+                // Told to stop now, the keeper gives tasks back that do not return: nothing has failed.
+                if hanging >= i64::from(slots) && engine.config.stop.requested() != Some(How::Now) {
                     engine.config.stop.request(How::Now);
                     let step = format!("{hanging} tasks hang beyond their timeout and their grace");
                     answer = Err(Error::new(ErrorKind::Stuck, step).with_hint(
@@ -176,7 +163,7 @@ fn start_slot<W: Worker>(engine: &Arc<Engine<W>>) -> Result<()> {
     let slot = Arc::clone(engine);
     let body = move || {
         let end = slot.work();
-        // Nobody waits for a slot that was left behind.
+        // Nobody may be left to wait for it.
         let _ = slot.ended.send(end);
     };
     let started = std::thread::Builder::new()
@@ -212,21 +199,7 @@ impl<W> Engine<W> {
         let journal = Journal::make(store, &me)
             .inspect_err(|error| tell_trouble(&config, "the journal", error))
             .ok();
-        let (least, greatest) = config.poll_for(store);
-        let janitor = Janitor::new(store, &me, &config.observer, &config.stop, WATCHED);
-        let desk = Desk {
-            scanner: Scanner::new(store),
-            janitor: Some(janitor),
-            random: Random::new(),
-            // Silence is only told apart from a gap by looks that come often enough.
-            poll: Backoff::new(least, greatest.min(store.lease() / 6)),
-            rest: None,
-            idle_since: None,
-            watch: None,
-            watched_rounds: HashSet::new(),
-            trouble_since: None,
-            times: Vec::new(),
-        };
+        let desk = Desk::new(&config, store, &me);
         Ok(Engine {
             store: store.clone(),
             config,
@@ -274,12 +247,7 @@ impl<W> Engine<W> {
 
     /// Notes how long an input file took.
     pub(super) fn note_time(&self, time: Duration) {
-        const KEPT: usize = 99;
-        let mut desk = lock(&self.desk);
-        if desk.times.len() >= KEPT {
-            desk.times.remove(0);
-        }
-        desk.times.push(time);
+        lock(&self.desk).note_time(time);
     }
 }
 
@@ -312,7 +280,8 @@ impl<W: Worker> Engine<W> {
                         trouble.step(),
                     );
                 }
-                attempt::End::Abandoned => return SlotEnd::Abandoned,
+                // The keeper has told of the slot's end.
+                attempt::End::Abandoned => return SlotEnd::Returned,
             }
         }
     }
@@ -357,136 +326,6 @@ impl<W: Worker> Engine<W> {
             }
         }
     }
-
-    fn look(&self, desk: &mut Desk, seen: u64) -> Result<Look> {
-        let now = Moment::now();
-        if let Some((until, at)) = desk.rest
-            && at == seen
-            && now < until
-        {
-            return Ok(Look::Rest(until.since(now)));
-        }
-        desk.rest = None;
-        if let Err(error) = self.heed_stop_file(desk) {
-            return self.endure(desk, seen, error).map(Look::Rest);
-        }
-        if self.config.stop.requested().is_some() {
-            return Ok(Look::Rest(Duration::ZERO));
-        }
-        let runs_here = |round: RoundNumber, stem: Stem| {
-            lock(&self.running)
-                .iter()
-                .any(|running| (running.round, running.stem) == (round, stem))
-        };
-        let failed_here = |round: RoundNumber, stem: Stem| lock(&self.failed_here).contains(&(round, stem));
-        let view = View {
-            failed_here: &failed_here,
-            runs_here: &runs_here,
-        };
-        match desk.scanner.next(&view) {
-            Ok(Found::Candidate(candidate)) => {
-                desk.idle_since = None;
-                desk.poll.reset();
-                Ok(Look::Found(candidate))
-            }
-            Ok(Found::Nothing(nothing)) => {
-                desk.trouble_since = None;
-                Ok(self.idle(desk, seen, nothing))
-            }
-            Err(error) => self.endure(desk, seen, error).map(Look::Rest),
-        }
-    }
-
-    /// Looks for the stop file, but only when the next listing is due anyway.
-    fn heed_stop_file(&self, desk: &Desk) -> Result<()> {
-        if desk.scanner.has_candidates() {
-            return Ok(());
-        }
-        let found = self
-            .store
-            .stop_file()
-            .during("cannot look for the stop file in", self.store.root().path())?;
-        if let Some(stop) = found {
-            self.config.stop.request(stop.how);
-        }
-        Ok(())
-    }
-
-    /// Nothing to do: rest a while, have dead workers' attempts looked for, leave after the idle time.
-    fn idle(&self, desk: &mut Desk, seen: u64, nothing: Nothing) -> Look {
-        let now = Moment::now();
-        let busy = lock(&self.running).len();
-        let since = *desk.idle_since.get_or_insert(now);
-        // A failed task whose wait is not over is work too.
-        if busy > 0 || nothing.retry_in.is_some() {
-            desk.idle_since = Some(now);
-        } else if now.since(since) >= self.config.idle_exit {
-            return Look::Leave;
-        }
-        let mut rest = desk.poll.step();
-        rest = desk.random.jitter(rest);
-        if let Some(retry) = nothing.retry_in {
-            rest = rest.min(retry);
-        }
-        if busy == 0 {
-            rest = rest.min(self.config.idle_exit.saturating_sub(now.since(since)));
-        }
-        let rest = rest.max(Duration::from_millis(10));
-        if !nothing.running.is_empty() {
-            let mut tail = nothing.tail;
-            tail.idle_slots = u64::from(self.config.slots).saturating_sub(busy as u64);
-            tail.median = median(&desk.times);
-            if let Some(janitor) = &mut desk.janitor {
-                janitor.examine(nothing.running, tail);
-            }
-        }
-        self.watch(desk);
-        desk.rest = Some((now.plus(rest), seen));
-        Look::Rest(rest)
-    }
-
-    /// The store cannot be read or written: try again, and only leave when that goes on for the idle time.
-    fn endure(&self, desk: &mut Desk, seen: u64, error: Error) -> Result<Duration> {
-        let now = Moment::now();
-        let since = *desk.trouble_since.get_or_insert(now);
-        let is_system = error.kind() == ErrorKind::Io;
-        if !is_system || now.since(since) >= self.config.idle_exit {
-            return Err(error);
-        }
-        self.config.observer.tell(|| Event::Trouble {
-            what: error.to_string(),
-        });
-        let rest = desk.poll.step();
-        desk.rest = Some((now.plus(rest), seen));
-        Ok(rest)
-    }
-
-    /// On a local file system: be woken by new rounds, new shards and the stop file.
-    fn watch(&self, desk: &mut Desk) {
-        if self.store.kind() != FsKind::Local {
-            return;
-        }
-        if desk.watch.is_none() {
-            let stop = self.config.stop.clone();
-            let made = Watch::new(move || stop.waker().wake()).and_then(|mut watch| {
-                watch.add(self.store.root().path())?;
-                watch.add(self.store.rounds().path())?;
-                Ok(watch)
-            });
-            match made {
-                Ok(watch) => desk.watch = Some(watch),
-                // Polling does the same, only later.
-                Err(_) => return,
-            }
-        }
-        let (Some(watch), Some(round)) = (&mut desk.watch, desk.scanner.newest_round()) else {
-            return;
-        };
-        if desk.watched_rounds.insert(round) {
-            let name = crate::layout::round_name(round);
-            let _ = watch.add(&self.store.rounds().path().join(name));
-        }
-    }
 }
 
 /// Who may not write at all cannot work; a full disk, on the other hand, may be freed.
@@ -499,16 +338,4 @@ fn tell_trouble(config: &WorkerConfig, what: &str, error: &std::io::Error) {
     config.observer.tell(|| Event::Trouble {
         what: format!("cannot make {what}: {error}"),
     });
-}
-
-enum Look {
-    Found(super::scanner::Candidate),
-    Rest(Duration),
-    Leave,
-}
-
-fn median(times: &[Duration]) -> Option<Duration> {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied()
 }

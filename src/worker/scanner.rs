@@ -120,7 +120,12 @@ impl Scanner {
             self.fruitless = 0;
             self.ended_shards.clear();
             self.ended_rounds.clear();
-            self.failed_since.clear();
+            // Waits that must be over: somebody else took those. The others go on.
+            let (now, longest) = (
+                Moment::now(),
+                self.store.config().backoff_greatest.saturating_mul(4),
+            );
+            self.failed_since.retain(|_, since| now.since(*since) <= longest);
         }
         let mut nothing = Nothing::default();
         // The newest round first: that is where the work is.

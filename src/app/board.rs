@@ -1,0 +1,302 @@
+//! What a run has come to so far, from the master's events; the time is given.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::lines::one_line;
+use super::times;
+use crate::name::{RoundNumber, TaskId};
+use crate::observe::Event;
+use crate::outcome::Failure;
+
+/// The rate is that of the last so long, or of so many completions if those took longer.
+const WINDOW: (Duration, u64) = (Duration::from_secs(300), 50);
+/// There is no rate, and no estimate, before so many completions.
+const FEWEST: u64 = 5;
+/// How many causes of failure are told apart.
+const MOST_CAUSES: usize = 100;
+
+/// The figures of a run.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    /// How many tasks each round has so far.
+    tasks: BTreeMap<RoundNumber, u64>,
+    /// Whether the newest round has all its inputs.
+    complete: bool,
+    pub(super) ok: u64,
+    pub(super) failed: u64,
+    /// Outcomes of a second or later attempt.
+    pub(super) redone: u64,
+    /// Tasks at which somebody is, when that was last counted.
+    pub(super) running: Option<u64>,
+    /// Collected so far, at some times: the oldest first.
+    samples: VecDeque<(Instant, u64)>,
+    /// Failures by cause: how many, and the first tasks.
+    causes: BTreeMap<String, (u64, Vec<TaskId>)>,
+}
+
+/// How fast it goes, and how long it will take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pace {
+    /// Tasks a second.
+    pub(super) rate: f64,
+    /// Until the end of the round, if all its inputs are there.
+    pub(super) left: Option<Duration>,
+}
+
+impl Board {
+    /// Takes note of an event.
+    pub(super) fn note(&mut self, event: &Event, now: Instant) {
+        match event {
+            Event::Published {
+                round,
+                tasks,
+                complete,
+            } => {
+                self.tasks.insert(*round, *tasks);
+                self.complete = *complete;
+                if self.samples.is_empty() {
+                    self.samples.push_back((now, self.collected()));
+                }
+            }
+            // What was handed over once more says nothing about the pace.
+            Event::Resumed { .. } => self.samples.clear(),
+            Event::Collected {
+                task,
+                failure,
+                attempt,
+            } => {
+                self.redone += u64::from(*attempt > 1 && failure.is_none());
+                match failure {
+                    None => self.ok += 1,
+                    Some(failure) => self.note_failure(*task, failure),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_failure(&mut self, task: TaskId, failure: &Failure) {
+        self.failed += 1;
+        let mut cause = one_line(&failure.to_string());
+        if self.causes.len() >= MOST_CAUSES && !self.causes.contains_key(&cause) {
+            cause = "other causes".to_owned();
+        }
+        let (count, first) = self.causes.entry(cause).or_default();
+        *count += 1;
+        if first.len() < 5 {
+            first.push(task);
+        }
+    }
+
+    pub(super) fn collected(&self) -> u64 {
+        self.ok + self.failed
+    }
+
+    /// How many tasks there are so far, in all rounds.
+    pub(super) fn tasks(&self) -> u64 {
+        self.tasks.values().sum()
+    }
+
+    /// Whether there are tasks that have not ended.
+    pub(super) fn has_work(&self) -> bool {
+        self.tasks() > self.collected()
+    }
+
+    pub(super) fn rounds(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Returns the causes of failure, the most frequent first.
+    pub(super) fn causes(&self) -> Vec<(&str, u64, &[TaskId])> {
+        let mut causes: Vec<_> = self
+            .causes
+            .iter()
+            .map(|(cause, (count, first))| (cause.as_str(), *count, first.as_slice()))
+            .collect();
+        causes.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
+        causes
+    }
+
+    /// Takes a sample, so that the pace can be told.
+    pub(super) fn sample(&mut self, now: Instant) {
+        let collected = self.collected();
+        if let Some((last, _)) = self.samples.back()
+            && now.saturating_duration_since(*last) >= Duration::from_secs(1)
+        {
+            self.samples.push_back((now, collected));
+        }
+        let (longest, enough) = WINDOW;
+        while let [_, (second, count), ..] = self.samples.make_contiguous()
+            && now.saturating_duration_since(*second) > longest
+            && collected - *count >= enough
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    pub(super) fn pace(&self, now: Instant) -> Option<Pace> {
+        let (begun, before) = *self.samples.front()?;
+        let completions = self.collected().checked_sub(before)?;
+        let seconds = now.saturating_duration_since(begun).as_secs_f64();
+        if completions < FEWEST || seconds <= 0.0 {
+            return None;
+        }
+        let rate = completions as f64 / seconds;
+        let rest = self.tasks().saturating_sub(self.collected()) as f64 / rate;
+        let left = Duration::try_from_secs_f64(rest).ok().filter(|_| self.complete);
+        Some(Pace { rate, left })
+    }
+
+    /// Returns `612/1200 51%`; a `+` says that there will be more.
+    fn share(&self) -> String {
+        let (collected, tasks) = (self.collected(), self.tasks());
+        match self.complete {
+            true => format!("{collected}/{tasks} {}%", collected * 100 / tasks.max(1)),
+            false => format!("{collected}/{tasks}+"),
+        }
+    }
+
+    /// Returns the text beside the bar.
+    pub(super) fn beside_bar(&self, now: Instant) -> String {
+        let mut text = self.share();
+        if let Some(running) = self.running {
+            text.push_str(&format!("  {running} running"));
+        }
+        text.push_str(&format!("  {} failed", self.failed));
+        if let Some(pace) = self.pace(now) {
+            text.push_str(&format!("  {}/s", rate(pace.rate)));
+            if let Some(left) = pace.left {
+                text.push_str(&format!("  ETA {}", times::short(left)));
+            }
+        }
+        text
+    }
+
+    /// Returns the progress line for a log: below 80 characters.
+    pub(super) fn line(&self, now: Instant) -> String {
+        let mut line = format!("{} {}", times::time_of_day(), self.share());
+        if let Some(running) = self.running {
+            line.push_str(&format!(" running={running}"));
+        }
+        line.push_str(&format!(" failed={}", self.failed));
+        if let Some(pace) = self.pace(now) {
+            line.push_str(&format!(" rate={}/s", rate(pace.rate)));
+            if let Some(left) = pace.left {
+                line.push_str(&format!(" eta={}", times::time_after(left)));
+            }
+        }
+        line.truncate(79);
+        line
+    }
+}
+
+fn rate(rate: f64) -> String {
+    match rate {
+        10.0.. => format!("{rate:.0}"),
+        0.1.. => format!("{rate:.1}"),
+        _ => format!("{rate:.4}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::FailureKind;
+
+    fn collected(number: u64, failure: Option<&str>) -> Event {
+        Event::Collected {
+            task: TaskId {
+                round: RoundNumber::FIRST,
+                number,
+            },
+            failure: failure.map(|text| Failure::new(FailureKind::Error, text)),
+            attempt: 1,
+        }
+    }
+
+    fn published(tasks: u64, complete: bool) -> Event {
+        Event::Published {
+            round: RoundNumber::FIRST,
+            tasks,
+            complete,
+        }
+    }
+
+    #[test]
+    fn the_pace_needs_five_completions_and_all_inputs() {
+        let begun = Instant::now();
+        let now = begun + Duration::from_secs(10);
+        let mut board = Board::default();
+        board.note(&published(100, false), begun);
+        for number in 0..4 {
+            board.note(&collected(number, None), now);
+        }
+        assert_eq!(board.pace(now), None);
+        board.note(&collected(4, None), now);
+        let pace = board.pace(now).unwrap();
+        assert_eq!((pace.rate, pace.left), (0.5, None));
+        assert!(
+            board.line(now).contains(" 5/100+ failed=0 rate=0.5/s"),
+            "{}",
+            board.line(now)
+        );
+        board.note(&published(100, true), now);
+        assert_eq!(board.pace(now).unwrap().left, Some(Duration::from_secs(190)));
+        assert!(board.line(now).contains("5/100 5%"), "{}", board.line(now));
+    }
+
+    #[test]
+    fn what_was_there_already_says_nothing_about_the_pace() {
+        let begun = Instant::now();
+        let mut board = Board::default();
+        for number in 0..50 {
+            board.note(&collected(number, None), begun);
+        }
+        board.note(&Event::Resumed { outcomes: 50 }, begun);
+        board.note(&published(100, true), begun);
+        assert!(board.has_work());
+        assert_eq!(board.pace(begun + Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn the_window_forgets_old_samples() {
+        let begun = Instant::now();
+        let mut board = Board::default();
+        board.note(&published(10_000, true), begun);
+        for second in 1..=1000 {
+            // The first hundred seconds are slow.
+            let tasks = if second <= 100 { 1 } else { 10 };
+            for number in 0..tasks {
+                board.note(&collected(number, None), begun);
+            }
+            board.sample(begun + Duration::from_secs(second));
+        }
+        let pace = board.pace(begun + Duration::from_secs(1000)).unwrap();
+        assert!((pace.rate - 10.0).abs() < 0.1, "{pace:?}");
+        assert!(board.samples.len() < 400, "{}", board.samples.len());
+    }
+
+    #[test]
+    fn failures_are_grouped_by_cause() {
+        let mut board = Board::default();
+        for number in 0..9 {
+            let text = if number % 3 == 0 { "no disk" } else { "no luck" };
+            board.note(&collected(number, Some(text)), Instant::now());
+        }
+        let causes = board.causes();
+        assert_eq!((causes[0].0, causes[0].1), ("error: no luck", 6));
+        assert_eq!((causes[1].0, causes[1].2[1].number), ("error: no disk", 3));
+    }
+
+    #[test]
+    fn a_line_is_never_wider_than_a_terminal() {
+        let mut board = Board {
+            running: Some(u64::MAX / 1000),
+            ..Board::default()
+        };
+        board.note(&published(1_000_000_000_000, true), Instant::now());
+        board.failed = 999_999_999_999;
+        assert!(board.line(Instant::now()).len() < 80);
+    }
+}

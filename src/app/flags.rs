@@ -1,0 +1,264 @@
+//! Flags that set what the library's settings are; each default is the library's own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::times;
+use crate::codec::Codec;
+use crate::config::{Durability, Sharing, StoreConfig};
+use crate::master::MasterConfig;
+use crate::wait::How;
+use crate::worker::WorkerConfig;
+
+/// Settings that a store is made with.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Store, when it is made")]
+pub(super) struct StoreFlags {
+    /// How often a task is tried again after it failed or its worker was lost [default: 2]
+    #[arg(long, value_name = "N")]
+    retries: Option<u32>,
+    /// Wait before a task is tried again, doubling: LEAST..GREATEST [default: 1s..60s]
+    #[arg(long, value_name = "TIMES", value_parser = times::parse_range)]
+    backoff: Option<(Duration, Duration)>,
+    /// Give an attempt up after this long without a sign of life [default: 60s, on network file systems 300s]
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    lease: Option<Duration>,
+    /// How long one task may take [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    timeout: Option<Duration>,
+    /// Share of a round, at its end, in which slow tasks go to idle workers too; 0 = never [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    tail: Option<f64>,
+    /// What an accepted outcome survives [default: power]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    durability: Option<DurabilityFlag>,
+    /// Who may read and write the store [default: private]
+    #[arg(long, value_enum, value_name = "WHO")]
+    sharing: Option<SharingFlag>,
+    /// How inputs and outputs are written [default: bincode]
+    #[arg(long, value_enum, value_name = "HOW")]
+    codec: Option<CodecFlag>,
+    /// Other hosts use the store, although its file system looks local here
+    #[arg(long)]
+    network: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DurabilityFlag {
+    /// Also a power cut
+    Power,
+    /// Any kill, but no power cut; faster
+    Process,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SharingFlag {
+    /// Only you
+    Private,
+    /// The group of the directory too
+    Group,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CodecFlag {
+    /// Small and fast
+    Bincode,
+    /// Readable by eye
+    Json,
+}
+
+impl StoreFlags {
+    /// Puts what was typed over other settings.
+    pub(super) fn over(&self, mut config: StoreConfig) -> StoreConfig {
+        if let Some(retries) = self.retries {
+            config = config.retries(retries);
+        }
+        if let Some((least, greatest)) = self.backoff {
+            config = config.backoff(least, greatest);
+        }
+        if let Some(lease) = self.lease {
+            config = config.lease(lease);
+        }
+        if let Some(timeout) = self.timeout {
+            config = config.timeout(timeout);
+        }
+        if let Some(tail) = self.tail {
+            config = config.tail(tail);
+        }
+        if let Some(durability) = self.durability {
+            config = config.durability(match durability {
+                DurabilityFlag::Power => Durability::Power,
+                DurabilityFlag::Process => Durability::Process,
+            });
+        }
+        if let Some(sharing) = self.sharing {
+            config = config.sharing(match sharing {
+                SharingFlag::Private => Sharing::Private,
+                SharingFlag::Group => Sharing::Group,
+            });
+        }
+        if let Some(codec) = self.codec {
+            config = config.codec(match codec {
+                CodecFlag::Bincode => Codec::Bincode,
+                CodecFlag::Json => Codec::Json,
+            });
+        }
+        if self.network {
+            config = config.network(true);
+        }
+        config
+    }
+}
+
+/// Settings of a master.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Master")]
+pub(super) struct MasterFlags {
+    /// How many tasks share one input file; 64 or more for tasks of some milliseconds
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: u32,
+    /// How many shards of 1,024 input files may be in the store at a time
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    window: usize,
+}
+
+impl MasterFlags {
+    pub(super) fn config(&self) -> MasterConfig {
+        MasterConfig::default().batch(self.batch).window(self.window)
+    }
+}
+
+/// Settings of workers.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Workers")]
+pub(super) struct WorkerFlags {
+    /// How many tasks a worker runs at a time, each in a thread
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    slots: u32,
+    /// Leave after this long with nothing to do
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = times::parse)]
+    pub(super) idle_exit: Duration,
+    /// How long a task that was asked to stop may take to return
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = times::parse)]
+    pub(super) grace: Duration,
+    /// Where scratch directories are made [default: in the store]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Least and greatest wait between two looks: LEAST..GREATEST
+    ///
+    /// [default: 100ms..2s on a local file system, where new inputs wake workers at once; 1s..15s on others]
+    #[arg(long, value_name = "TIMES", value_parser = times::parse_range)]
+    pub(super) poll: Option<(Duration, Duration)>,
+    /// What the first TERM or INT does to running tasks
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnTerm::Return)]
+    on_term: OnTerm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnTerm {
+    /// They are asked to stop, and given back within the grace
+    Return,
+    /// They are finished
+    Finish,
+}
+
+impl WorkerFlags {
+    pub(super) fn config(&self) -> WorkerConfig {
+        let mut config = WorkerConfig::default()
+            .slots(self.slots)
+            .idle_exit(self.idle_exit)
+            .grace(self.grace);
+        if let Some((least, greatest)) = self.poll {
+            config = config.poll(least, greatest);
+        }
+        if let Some(scratch) = &self.scratch {
+            config = config.scratch(scratch);
+        }
+        config
+    }
+
+    /// Returns what the first signal means.
+    pub(super) fn on_signal(&self) -> How {
+        match self.on_term {
+            OnTerm::Return => How::Now,
+            OnTerm::Finish => How::Finish,
+        }
+    }
+
+    /// Writes the flags so that a worker process reads the same from them.
+    pub(super) fn arguments(&self) -> Vec<std::ffi::OsString> {
+        let mut arguments: Vec<std::ffi::OsString> = Vec::new();
+        let mut add = |flag: &str, value: std::ffi::OsString| arguments.extend([flag.into(), value]);
+        add("--slots", self.slots.to_string().into());
+        add("--idle-exit", times::exact(self.idle_exit).into());
+        add("--grace", times::exact(self.grace).into());
+        if let Some(scratch) = &self.scratch {
+            add("--scratch", scratch.clone().into());
+        }
+        if let Some((least, greatest)) = self.poll {
+            let range = format!("{}..{}", times::exact(least), times::exact(greatest));
+            add("--poll", range.into());
+        }
+        let on_term = match self.on_term {
+            OnTerm::Return => "return",
+            OnTerm::Finish => "finish",
+        };
+        add("--on-term", on_term.into());
+        arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        store: StoreFlags,
+        #[command(flatten)]
+        worker: WorkerFlags,
+    }
+
+    fn parse(words: &[&str]) -> Line {
+        Line::try_parse_from(["x"].iter().chain(words)).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_typed_stays() {
+        let mine = StoreConfig::default().retries(7).codec(Codec::Json);
+        assert_eq!(parse(&[]).store.over(mine.clone()), mine);
+        let typed = parse(&["--lease", "90s", "--durability", "process", "--backoff", "0s..2s"]);
+        let expected = mine
+            .clone()
+            .lease(Duration::from_secs(90))
+            .durability(Durability::Process)
+            .backoff(Duration::ZERO, Duration::from_secs(2));
+        assert_eq!(typed.store.over(mine), expected);
+    }
+
+    #[test]
+    fn a_worker_process_is_told_the_same() {
+        let typed = parse(&[
+            "--slots",
+            "3",
+            "--idle-exit",
+            "1h30m",
+            "--grace",
+            "250ms",
+            "--scratch",
+            "/tmp",
+            "--poll",
+            "5ms..1s",
+            "--on-term",
+            "finish",
+        ]);
+        let words: Vec<_> = typed.worker.arguments();
+        let again = Line::try_parse_from(std::iter::once("x".into()).chain(words)).unwrap();
+        assert_eq!(format!("{:?}", again.worker), format!("{:?}", typed.worker));
+    }
+}

@@ -1,0 +1,109 @@
+//! What goes to stderr: lines, and on a terminal a progress bar below them.
+
+use std::io::{IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// The talk of this program; clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Screen {
+    /// There only on a terminal.
+    bar: Option<ProgressBar>,
+    /// Whether the bar is on the screen.
+    drawn: Arc<AtomicBool>,
+    /// The user's own output goes to a terminal too: then the bar makes way for it.
+    shares: bool,
+}
+
+impl Screen {
+    /// Lines only.
+    pub(super) fn plain() -> Screen {
+        Screen {
+            bar: None,
+            drawn: Arc::default(),
+            shares: false,
+        }
+    }
+
+    /// A bar too, if stderr is a terminal.
+    pub(super) fn with_bar() -> Screen {
+        if !std::io::stderr().is_terminal() {
+            return Screen::plain();
+        }
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+        // The template is a constant: if it were wrong, the plain bar would do.
+        if let Ok(style) = ProgressStyle::with_template("  {bar:24} {msg}") {
+            bar.set_style(style.progress_chars("█▓░"));
+        }
+        Screen {
+            bar: Some(bar),
+            drawn: Arc::default(),
+            shares: std::io::stdout().is_terminal(),
+        }
+    }
+
+    pub(super) fn has_bar(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Prints a line, or several.
+    pub(super) fn line(&self, text: &str) {
+        // Nobody may listen any more; that stops nothing.
+        let print = || drop(writeln!(std::io::stderr(), "{text}"));
+        match self.drawn() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Calls the user's code, which may print.
+    pub(super) fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Some(bar) = self.drawn().filter(|_| self.shares) else {
+            return work();
+        };
+        // A panic must not pass through the bar: it would be of no use afterwards.
+        match bar.suspend(|| catch_unwind(AssertUnwindSafe(work))) {
+            Ok(value) => value,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// Draws the bar anew.
+    pub(super) fn draw(&self, position: u64, length: u64, text: String) {
+        if let Some(bar) = &self.bar {
+            self.drawn.store(true, Ordering::SeqCst);
+            bar.set_length(length);
+            bar.set_position(position);
+            bar.set_message(text);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn clear(&self) {
+        if let Some(bar) = self.drawn() {
+            bar.finish_and_clear();
+            self.drawn.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn drawn(&self) -> Option<&ProgressBar> {
+        self.bar.as_ref().filter(|_| self.drawn.load(Ordering::SeqCst))
+    }
+
+    /// How often progress is shown.
+    pub(super) fn every(&self) -> Duration {
+        match self.has_bar() {
+            true => Duration::from_millis(200),
+            false => Duration::from_secs(10),
+        }
+    }
+}
+
+/// Prints results on stdout; says whether somebody takes them.
+pub(super) fn result(text: &str) -> bool {
+    writeln!(std::io::stdout(), "{text}").is_ok()
+}

@@ -1,0 +1,18 @@
+//! What each verb does.
+
+mod audit;
+mod drive;
+mod master;
+mod reclaim;
+mod run;
+mod status;
+mod stop;
+mod worker;
+
+pub(super) use audit::audit;
+pub(super) use master::master;
+pub(super) use reclaim::reclaim;
+pub(super) use run::run;
+pub(super) use status::status;
+pub(super) use stop::stop;
+pub(super) use worker::worker;
