@@ -6,6 +6,7 @@ use super::world::{PLACES, Place, ShowLog, TestMaster, World};
 use crate::layout::Kind;
 use crate::name::Attempt;
 use crate::store::{Marker, Published, State, list_shard, make_marker};
+use crate::wait::lock;
 
 /// The state of the first input file, as a process sees it now.
 fn state(bench: &Bench) -> State {
@@ -76,6 +77,37 @@ fn second_look_sees_the_outcome() {
     assert_eq!(twin.look(&late.store).unwrap().state, Some(State::Done));
     twin.release("another was first");
     world.end_well(0);
+}
+
+/// A worker that lists before the outcome is there, and claims after that, runs nothing.
+#[test]
+fn outcome_between_listing_and_claim_saves_the_run() {
+    let mut saved = 0;
+    for at in 0.. {
+        let world = World::new(Place::Network);
+        world.publish();
+        let (holder, worker) = (Bench::new(&world, "a"), world.process("b"));
+        let _log = ShowLog(worker.clone(), format!("published before {at}"));
+        let claim = holder.claim(0, 1);
+        mark_lost(&holder);
+        worker.sim.before(at, move || {
+            // If it was too late, the worker is a twin.
+            let _ = holder.publish(claim);
+        });
+        world.work(&worker).unwrap();
+        let log = worker.sim.log();
+        if at >= log.len() {
+            break;
+        }
+        let claimed = log.iter().position(|step| step == "create 0000000.2.lock");
+        let ran = lock(&world.notes).runs.iter().any(|run| run.task < 2);
+        // Create, lock, header, and then the second look.
+        let in_time = claimed.is_none_or(|claimed| at <= claimed + 3);
+        assert_eq!(ran, !in_time);
+        saved += usize::from(in_time && claimed.is_some());
+        world.end_well(1);
+    }
+    assert!(saved > 2, "{saved}");
 }
 
 /// What a worker lists from some step on is as old as that step, while another does everything.

@@ -182,7 +182,7 @@ fn second_master_at_each_step_of_the_first() {
 /// The first master is stopped for longer than its lease, where locks do not reach the second.
 #[test]
 fn deposed_master_at_each_step() {
-    let mut deposed = 0;
+    let (mut deposed, mut told) = (0, 0);
     for place in [Place::LocalPower, Place::Network] {
         for at in 0.. {
             let world = World::new(place);
@@ -204,6 +204,7 @@ fn deposed_master_at_each_step() {
                 let is_gone = error.io_error().is_some_and(crate::fs::is_gone);
                 assert!(error.kind() == ErrorKind::MasterBusy || is_gone, "{error}");
                 deposed += 1;
+                told += usize::from(error.to_string().contains("another took over"));
             }
             let second = lock(&second).take().unwrap();
             for got in &master.got {
@@ -213,4 +214,8 @@ fn deposed_master_at_each_step() {
         }
     }
     assert!(deposed > 20, "only {deposed} masters were deposed");
+    assert!(
+        told > 20,
+        "only {told} of {deposed} learnt it before they ran into something"
+    );
 }
