@@ -1,5 +1,8 @@
 //! Time that runs on while the machine sleeps, and backoff with jitter.
 
+#[cfg(test)]
+pub(crate) mod sim;
+
 use std::time::Duration;
 
 /// A moment on this machine's own clock since boot.
@@ -12,6 +15,10 @@ pub(crate) struct Moment(Duration);
 impl Moment {
     /// Reads CLOCK_BOOTTIME.
     pub(crate) fn now() -> Moment {
+        #[cfg(test)]
+        if let Some(now) = sim::now() {
+            return Moment(now);
+        }
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
         let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
@@ -33,6 +40,15 @@ impl Moment {
     }
 }
 
+/// Lets the thread sleep.
+pub(crate) fn pause(duration: Duration) {
+    #[cfg(test)]
+    if sim::pause(duration) {
+        return;
+    }
+    std::thread::sleep(duration);
+}
+
 /// Returns the wall clock in milliseconds since 1970, for people to read; nothing is decided by it.
 pub(crate) fn wall_millis() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -49,6 +65,10 @@ impl Random {
     /// Seeds it from the system, so that two processes that start at once differ.
     pub(crate) fn new() -> Random {
         use std::hash::{BuildHasher, Hasher};
+        #[cfg(test)]
+        if let Some(seed) = sim::seed() {
+            return Random::seeded(seed);
+        }
         // RandomState is seeded from the system's random numbers.
         let mut hasher = std::hash::RandomState::new().build_hasher();
         hasher.write_u32(std::process::id());

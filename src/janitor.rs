@@ -37,6 +37,9 @@ pub(crate) struct Janitor {
     thread: Option<std::thread::JoinHandle<()>>,
     /// How many shards are waiting to be cleaned, or being cleaned.
     cleaning: Arc<AtomicUsize>,
+    /// In simulated time there is only one thread.
+    #[cfg(test)]
+    here: Option<Reaper>,
 }
 
 impl Janitor {
@@ -57,11 +60,18 @@ impl Janitor {
             jobs: None,
             thread: None,
             cleaning: Arc::new(AtomicUsize::new(0)),
+            #[cfg(test)]
+            here: crate::clock::sim::is_on().then(|| Reaper::new(store, me, observer, capacity)),
         }
     }
 
     /// Has the attempts looked at; if an earlier look still goes on, this one is left out.
     pub(crate) fn examine(&mut self, running: Vec<RunningAttempt>, tail: Tail) {
+        #[cfg(test)]
+        if let Some(reaper) = &mut self.here {
+            examine(reaper, &self.stop, &running, &tail);
+            return;
+        }
         if let Some(jobs) = self.jobs() {
             match jobs.try_send(Job::Examine { running, tail }) {
                 Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
@@ -71,6 +81,11 @@ impl Janitor {
 
     /// Has a shard cleaned; waits if many are waiting to be.
     pub(crate) fn clean(&mut self, round: DirRef, shard: ShardNumber, stems: BTreeSet<Stem>) {
+        #[cfg(test)]
+        if self.here.is_some() {
+            Unclean { round, shard, stems }.clean(&self.store, &self.observer);
+            return;
+        }
         let cleaning = Arc::clone(&self.cleaning);
         if let Some(jobs) = self.jobs() {
             cleaning.fetch_add(1, Ordering::SeqCst);
@@ -123,25 +138,51 @@ fn work(
     cleaning: &AtomicUsize,
     jobs: &Receiver<Job>,
 ) {
+    let mut later: Vec<Unclean> = Vec::new();
     for job in jobs {
         match job {
-            Job::Examine { running, tail } => {
-                if reaper.examine(&running, &tail) > 0 {
-                    stop.waker().wake();
-                }
-            }
+            Job::Examine { running, tail } => examine(&mut reaper, stop, &running, &tail),
             Job::Clean { round, shard, stems } => {
-                if let Err(error) = clean_shard(store, &round, shard, &stems) {
-                    observer.tell(|| Event::Trouble {
-                        what: format!(
-                            "cannot clean shard {shard} in {}: {error}",
-                            round.path().display()
-                        ),
-                    });
+                let shard = Unclean { round, shard, stems };
+                if !shard.clean(store, observer) {
+                    later.push(shard);
                 }
                 cleaning.fetch_sub(1, Ordering::SeqCst);
                 stop.waker().wake();
             }
         }
+    }
+    // Late workers have had time to close their files.
+    for shard in later {
+        shard.clean(store, observer);
+    }
+}
+
+/// A shard that is to be cleaned.
+struct Unclean {
+    round: DirRef,
+    shard: ShardNumber,
+    stems: BTreeSet<Stem>,
+}
+
+impl Unclean {
+    /// Says whether it is clean, or will not become so by trying again.
+    fn clean(&self, store: &Store, observer: &Observer) -> bool {
+        clean_shard(store, &self.round, self.shard, &self.stems).unwrap_or_else(|error| {
+            observer.tell(|| Event::Trouble {
+                what: format!(
+                    "cannot clean shard {} in {}: {error}",
+                    self.shard,
+                    self.round.path().display()
+                ),
+            });
+            true
+        })
+    }
+}
+
+fn examine(reaper: &mut Reaper, stop: &Stop, running: &[RunningAttempt], tail: &Tail) {
+    if reaper.examine(running, tail) > 0 {
+        stop.waker().wake();
     }
 }

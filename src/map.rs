@@ -51,6 +51,8 @@ where
     }
 }
 
+type Watcher = dyn Fn(&Event) + Send + Sync;
+
 /// A prepared call of [`map`].
 #[must_use = "nothing runs before `for_each` or `collect`"]
 pub struct Map<I, O, F> {
@@ -61,7 +63,7 @@ pub struct Map<I, O, F> {
     batch: u32,
     config: StoreConfig,
     stop: Stop,
-    watcher: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    watcher: Option<Arc<Watcher>>,
     output: std::marker::PhantomData<fn() -> O>,
 }
 

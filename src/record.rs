@@ -265,6 +265,13 @@ pub(crate) struct AttemptHeader {
     pub(crate) suspects: Vec<u32>,
 }
 
+impl AttemptHeader {
+    /// Workers' names are random, so worker and number tell an attempt from every other.
+    pub(crate) fn is_same_attempt(&self, other: &AttemptHeader) -> bool {
+        (&self.worker, self.attempt) == (&other.worker, other.attempt)
+    }
+}
+
 /// What tells one process from every other, as far as one host can.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessMark {

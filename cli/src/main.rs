@@ -1,1 +1,3 @@
+//! The command `flockwork`.
+
 fn main() {}

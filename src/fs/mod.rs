@@ -84,7 +84,7 @@ pub(crate) trait Dir: Send + Sync + Debug {
 
     /// Appends what a file holds to `buffer`: open, read, close.
     ///
-    /// Fails with `FileTooLarge` beyond `limit` bytes; the first of them are in the buffer then.
+    /// Fails with `FileTooLarge` beyond `limit` bytes; the first of them, 16 KiB at least, are in the buffer then.
     fn read(&self, name: &str, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()>;
 
     /// Says whether a name is there. On NFS the answer may be a minute old.
@@ -150,4 +150,16 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
     )
+}
+
+/// Says whether the error means that the name holds nothing of ours, but a planted FIFO, link, directory, or a file
+/// larger than any that we write.
+pub(crate) fn is_foreign(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    let no_file = matches!(
+        errno,
+        Some(Errno::SPIPE | Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV)
+    );
+    no_file || error.kind() == io::ErrorKind::FileTooLarge
 }

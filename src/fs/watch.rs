@@ -18,6 +18,10 @@ pub(crate) struct Watch {
 impl Watch {
     /// Calls `changed` from a thread of its own after each change.
     pub(crate) fn new(changed: impl Fn() + Send + Sync + 'static) -> io::Result<Watch> {
+        #[cfg(test)]
+        if crate::clock::sim::is_on() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let changed = Arc::new(changed);
         let handler = move |event: notify::Result<notify::Event>| {
             // Reading is no change; an overflow of the queue is told as an error, and counts as one.

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fs::FsKind;
 use crate::observe::{Event, Observer};
 use crate::outcome::RunSummary;
-use crate::store::Store;
+use crate::store::{Identity, Store};
 use crate::wait::Stop;
 
 /// Settings of a master.
@@ -99,7 +99,18 @@ impl MasterConfig {
                 return Err(Error::new(ErrorKind::Setting, format!("`{name}` is at least 1")));
             }
         }
-        run::run(&self, store, master)
+        run::run(&self, store, &Identity::new(), master)
+    }
+
+    /// Runs the master as a process that is simulated.
+    #[cfg(test)]
+    pub(crate) fn run_as<M: Master>(
+        self,
+        store: &Store,
+        me: &Identity,
+        master: &mut M,
+    ) -> Result<RunSummary> {
+        run::run(&self, store, me, master)
     }
 
     pub(super) fn poll_for(&self, store: &Store) -> (Duration, Duration) {

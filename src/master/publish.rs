@@ -111,7 +111,9 @@ fn fill_batch<I: serde::Serialize>(
             ))
         })?;
         tasks += 1;
-        if Moment::now().since(begun) >= SLOW_SOURCE {
+        // The next one may take up a whole record's limit too.
+        let full = records.len() as u64 + limit > store.batch_limit();
+        if full || Moment::now().since(begun) >= SLOW_SOURCE {
             break;
         }
     }

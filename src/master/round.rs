@@ -24,7 +24,8 @@ use crate::store::{
 
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
 const PASS_SHARE: u32 = 20;
-/// Attempts are not looked at more often than this.
+/// Attempts are not looked at more often than this, unless the lease is short: looks that come too seldom count as a
+/// gap each, and then nobody is ever silent.
 const EXAMINE: Duration = Duration::from_millis(500);
 /// The stop file is not looked for more often than this.
 const STOP_LOOK: Duration = Duration::from_millis(500);
@@ -116,7 +117,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 let end = match &done {
                     Some(done) => done.header.end,
                     None => {
-                        let state = crate::store::list_shard(&dir, 1, &mut self.entries);
+                        let state = crate::store::list_shard(&dir, shard, 1, &mut self.entries);
                         end_of(&state.during("cannot list", dir.path())?, &dir)?
                     }
                 };
@@ -292,8 +293,15 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
         let mut entries = std::mem::take(&mut self.entries);
         let state = self.open[position].list(store, &mut entries);
         self.entries = entries;
+        let state = state?;
+        let shard = &self.open[position];
+        let is_new = |stem, state| state == State::Done && !shard.is_handed(stem);
+        if store.syncs_names() && state.inputs.iter().any(|input| is_new(input.stem, input.state)) {
+            // What is handed over must not be undone by a power cut: its worker may not have synced the name yet.
+            shard.dir.sync().during("cannot sync", shard.dir.path())?;
+        }
         let mut progress = false;
-        for input in state?.inputs {
+        for input in state.inputs {
             let shard = &mut self.open[position];
             match input.state {
                 State::Running { attempt } => running.push(RunningAttempt {

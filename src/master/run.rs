@@ -21,16 +21,20 @@ use crate::wait::How;
 /// Attempts on a shared file system that the master watches at most.
 const WATCHED: usize = 512;
 
-pub(super) fn run<M: Master>(config: &MasterConfig, store: &Store, master: &mut M) -> Result<RunSummary> {
-    let me = Identity::new();
+pub(super) fn run<M: Master>(
+    config: &MasterConfig,
+    store: &Store,
+    me: &Identity,
+    master: &mut M,
+) -> Result<RunSummary> {
     let stopped = RunSummary {
         stopped: true,
         ..RunSummary::default()
     };
-    let Some(mastership) = mastership::acquire(store, &me, &config.observer, &config.stop)? else {
+    let Some(mastership) = mastership::acquire(store, me, &config.observer, &config.stop)? else {
         return Ok(stopped);
     };
-    let mut janitor = Janitor::new(store, &me, &config.observer, &config.stop, WATCHED);
+    let mut janitor = Janitor::new(store, me, &config.observer, &config.stop, WATCHED);
     let result = all_rounds(config, store, master, &mastership, &mut janitor);
     let why = match &result {
         Ok(summary) if !summary.stopped => "the run has ended",

@@ -96,7 +96,8 @@ impl OpenShard {
     }
 
     pub(super) fn list(&self, store: &Store, entries: &mut Vec<layout::Entry>) -> Result<ShardState> {
-        list_shard(&self.dir, store.attempts_allowed(), entries).during("cannot list", self.dir.path())
+        list_shard(&self.dir, self.number, store.attempts_allowed(), entries)
+            .during("cannot list", self.dir.path())
     }
 
     pub(super) fn is_handed(&self, stem: Stem) -> bool {
@@ -184,7 +185,7 @@ impl OpenShard {
                         what: damage.to_string(),
                     });
                 }
-                Ok(Err(_)) => std::thread::sleep(BETWEEN_LOOKS),
+                Ok(Err(_)) => crate::clock::pause(BETWEEN_LOOKS),
                 Err(error) if is_gone(&error) => return Ok(None),
                 Err(error) => return Err(error).during("cannot read", &path),
             }

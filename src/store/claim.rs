@@ -7,7 +7,7 @@ use super::marker::{Marker, make_marker};
 use super::state::State;
 use super::{SMALL_FILE, Store};
 use crate::clock::Random;
-use crate::fs::{DirRef, FileRef, Flock, is_gone, os};
+use crate::fs::{DirRef, FileRef, Flock, is_foreign, is_gone, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
 use crate::record::{self, AttemptHeader, ProcessMark, RecordKind};
@@ -36,6 +36,10 @@ impl Identity {
 
 /// What came of trying to claim.
 #[must_use = "a won claim must be published, ended or given back"]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a claim is moved once; a box would cost each task an allocation"
+)]
 #[derive(Debug)]
 pub(crate) enum Claiming {
     /// It is ours.
@@ -153,6 +157,10 @@ impl Claim {
         );
     }
 
+    pub(super) fn header(&self) -> &AttemptHeader {
+        &self.header
+    }
+
     pub(crate) fn dir(&self) -> &DirRef {
         &self.dir
     }
@@ -229,6 +237,7 @@ impl Claim {
     /// # Errors
     ///
     /// If the marker cannot be made; the claim comes back, to be tried again.
+    #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
     pub(crate) fn end(mut self, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
         let marker = Marker::new(why, &self.header.worker);
         let ended = self
@@ -250,20 +259,13 @@ impl Claim {
         let marker = Marker::new(why, &self.header.worker);
         let _ = make_marker(&self.dir, &self.base, self.attempt, Kind::Back, &marker);
     }
-
-    /// Leaves a shard that is being cleaned, taking our own lock file away so that the directory can go.
-    pub(crate) fn leave_cleaned(self) {
-        let _ = self
-            .dir
-            .unlink(&layout::attempt_name(&self.base, self.attempt, Kind::Lock));
-    }
 }
 
 fn take_lock(file: &FileRef) -> bool {
     for last in [false, false, true] {
         match file.try_lock() {
             Ok(Flock::Held) => return true,
-            Ok(Flock::Busy) if !last => std::thread::sleep(LOCK_WAIT),
+            Ok(Flock::Busy) if !last => crate::clock::pause(LOCK_WAIT),
             // Locks only save work: the attempt goes on by its lease.
             Ok(Flock::Busy | Flock::Unsupported) | Err(_) => return false,
         }
@@ -274,11 +276,14 @@ fn take_lock(file: &FileRef) -> bool {
 /// Reads who made an attempt; `None` if its header is not (yet) there.
 pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Result<Option<AttemptHeader>> {
     let mut bytes = Vec::new();
-    let file = dir.open_read(&layout::attempt_name(base, attempt, Kind::Lock))?;
-    match file.read(SMALL_FILE, &mut bytes) {
+    match dir.read(
+        &layout::attempt_name(base, attempt, Kind::Lock),
+        SMALL_FILE,
+        &mut bytes,
+    ) {
         Ok(()) => {}
-        // The outputs of a batch follow the header; the header is what was asked for.
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {}
+        // The outputs of a batch follow the header; a planted file has none.
+        Err(error) if is_foreign(&error) => {}
         Err(error) => return Err(error),
     }
     let first = record::frames(&bytes).next().and_then(Result::ok);

@@ -79,6 +79,13 @@ impl Store {
         }
     }
 
+    /// Makes or opens a store on a simulated disk.
+    #[cfg(test)]
+    pub(crate) fn on(root: DirRef, config: &StoreConfig) -> Result<Store> {
+        let path = root.path().to_owned();
+        settle_in(&path, root, config).map(|(store, _)| store)
+    }
+
     /// Opens a store.
     ///
     /// # Errors
@@ -152,15 +159,32 @@ fn may_become_store(path: &Path) -> bool {
     let Ok(root) = os::open(path, Sharing::Private) else {
         return !path.exists();
     };
-    only_holds_ours(&root).unwrap_or(false)
+    contents(&root).is_ok_and(|contents| contents != Contents::Others)
 }
 
-fn only_holds_ours(root: &DirRef) -> io::Result<bool> {
-    let mut ours = true;
+/// What a directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    /// A store.
+    Store,
+    /// Nothing, or only what an unfinished store has.
+    Unfinished,
+    /// Files that are not ours.
+    Others,
+}
+
+/// Looks by one listing: between two looks another maker may finish the store.
+fn contents(root: &DirRef) -> io::Result<Contents> {
+    let (mut store, mut others) = (false, false);
     root.list(&mut |name| {
-        ours &= [ROUNDS, WORKERS, JOURNAL, LOGS, SCRATCH].contains(&name) || layout::is_temporary(name);
+        store |= name == STORE_FILE;
+        others |= ![ROUNDS, WORKERS, JOURNAL, LOGS, SCRATCH].contains(&name) && !layout::is_temporary(name);
     })?;
-    Ok(ours)
+    Ok(match (store, others) {
+        (true, _) => Contents::Store,
+        (false, false) => Contents::Unfinished,
+        (false, true) => Contents::Others,
+    })
 }
 
 fn create(path: &Path, config: &StoreConfig) -> Result<(Store, bool)> {
@@ -177,14 +201,18 @@ fn create(path: &Path, config: &StoreConfig) -> Result<(Store, bool)> {
         }
         Err(error) => return Err(io_error("cannot make the store", path, error)),
     }
-    let root = open_root(path, config.sharing)?;
-    let is_store = root.exists(STORE_FILE).during("cannot look into", path)?;
-    if !is_store && !only_holds_ours(&root).during("cannot list", path)? {
+    settle_in(path, open_root(path, config.sharing)?, config)
+}
+
+/// Makes a store in a directory that is held, or takes the one that is there; says whether it was made.
+fn settle_in(path: &Path, root: DirRef, config: &StoreConfig) -> Result<(Store, bool)> {
+    let contents = contents(&root).during("cannot list", path)?;
+    if contents == Contents::Others {
         return Err(Error::new(ErrorKind::AlreadyThere, "there are other files in")
             .at(path)
             .with_hint("name a directory that is empty or not there yet"));
     }
-    let (file, created) = if is_store {
+    let (file, created) = if contents == Contents::Store {
         (read_store_file(&root)?, false)
     } else {
         furnish(&root, config).during("cannot make the store", path)?;

@@ -17,6 +17,9 @@ mod status;
 mod stop;
 mod workers;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,9 +152,16 @@ impl Store {
         self.config().durability == Durability::Power
     }
 
-    /// The largest file of an input or an outcome: every task of a batch may use up the record limit.
+    /// The largest file that is read whole, in bytes: so much memory a hostile or broken file can cost.
+    ///
+    /// Batches are kept below: a batch's inputs, and its outputs, take at most three records' limits together.
     pub(crate) fn file_limit(&self) -> u64 {
-        u64::from(u32::MAX)
+        self.config().max_record.saturating_mul(4).max(64 << 20)
+    }
+
+    /// How many bytes the tasks of one batch may take together.
+    pub(crate) fn batch_limit(&self) -> u64 {
+        self.config().max_record.saturating_mul(3)
     }
 
     pub(crate) fn round_dir(&self, round: RoundNumber) -> Result<DirRef> {

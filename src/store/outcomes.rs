@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Store;
 use super::marker::read_marker;
-use crate::fs::DirRef;
+use crate::fs::{DirRef, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::outcome::{Failure, FailureKind};
@@ -57,10 +57,10 @@ pub(crate) fn read_accepted(
         &mut bytes,
     ) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+        Err(error) if is_foreign(&error) => {
             return Ok(Err(Damage {
                 offset: 0,
-                what: "it is larger than any outcome",
+                what: "it is no regular file, or larger than any outcome",
             }));
         }
         Err(error) => return Err(error),
@@ -169,15 +169,8 @@ pub(crate) fn read_failed(
             &mut bytes,
         ) {
             Ok(()) => {}
-            // Removed by hand, or put aside as damaged.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::FileTooLarge
-                ) =>
-            {
-                continue;
-            }
+            // Removed by hand, put aside as damaged, or planted.
+            Err(error) if is_gone(&error) || is_foreign(&error) => continue,
             Err(error) => return Err(error),
         }
         for frame in record::frames(&bytes[start..]).map_while(Result::ok) {

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::Store;
 use super::claim::Claim;
 use super::create::{PublishBy, new_token};
+use super::{SMALL_FILE, Store};
 use crate::clock::Backoff;
-use crate::fs::{FileRef, is_gone, is_worth_parking};
+use crate::fs::{FileRef, is_foreign, is_gone, is_worth_parking};
 use crate::layout::{self, Kind};
+use crate::record::{self, AttemptHeader};
 
 /// What became of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl Claim {
     /// # Errors
     ///
     /// The claim and the last trouble, when `park` said to wait no longer.
+    #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
     pub(crate) fn publish(
         mut self,
         store: &Store,
@@ -75,10 +77,10 @@ impl Claim {
             Err(error) if is_lost_file(&error) => return self.publish_anew(store),
             Err(error) => return Err(error),
         }
-        let out = layout::plain_name(self.stem(), Kind::Out);
-        match link_first(&self.file, &out) {
+        match self.link_first(&self.file) {
             Ok(Linked::Ours) => self.accepted(store),
             Ok(Linked::Taken) => Ok(Published::Twin),
+            Ok(Linked::Cleaned) => Ok(Published::Gone),
             Err(error) if is_lost_file(&error) => self.publish_anew(store),
             Err(error) if has_no_links(&error) => self.publish_by_rename(store),
             Err(error) => Err(error),
@@ -97,12 +99,12 @@ impl Claim {
         let Some((name, file)) = self.write_anew(store)? else {
             return Ok(Published::Gone);
         };
-        let out = layout::plain_name(self.stem(), Kind::Out);
-        let linked = link_first(&file, &out);
+        let linked = self.link_first(&file);
         let _ = self.dir.unlink(&name);
         match linked {
             Ok(Linked::Ours) => {}
             Ok(Linked::Taken) => return Ok(Published::Twin),
+            Ok(Linked::Cleaned) => return Ok(Published::Gone),
             Err(error) if is_gone(&error) => return Ok(Published::Gone),
             Err(error) => return Err(error),
         }
@@ -110,6 +112,7 @@ impl Claim {
         if self.input_is_there()? {
             self.accepted(store)
         } else {
+            let out = layout::plain_name(self.stem(), Kind::Out);
             self.dir
                 .unlink(&out)
                 .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
@@ -124,20 +127,57 @@ impl Claim {
         };
         drop(file);
         let out = layout::plain_name(self.stem(), Kind::Out);
-        let renamed = self.dir.rename_new(&name, &out);
-        // The name is only ours: if it is gone, the rename was done, whatever was answered.
-        match renamed {
-            Ok(()) => self.accepted(store),
-            Err(_) if !self.dir.exists(&name)? => self.accepted(store),
-            Err(error) => {
-                let _ = self.dir.unlink(&name);
-                match error.kind() {
-                    io::ErrorKind::AlreadyExists => Ok(Published::Twin),
-                    _ if is_gone(&error) => Ok(Published::Gone),
-                    _ => Err(error),
-                }
-            }
+        let Err(error) = self.dir.rename_new(&name, &out) else {
+            return self.accepted(store);
+        };
+        let seen = self.look_at_outcome()?;
+        if seen == Some(Linked::Ours) {
+            return self.accepted(store);
         }
+        let _ = self.dir.unlink(&name);
+        match seen {
+            Some(_) => Ok(Published::Twin),
+            None if !self.input_is_there()? => Ok(Published::Gone),
+            None => Err(error),
+        }
+    }
+
+    /// Links a file of ours to the final name.
+    ///
+    /// Any error may be the answer to a link that was made, and even "the name is taken" may mean by us. So the
+    /// outcome itself is asked whose it is: the number of our file's names would lie once somebody removed one.
+    fn link_first(&self, file: &FileRef) -> io::Result<Linked> {
+        let Err(error) = file.link(&layout::plain_name(self.stem(), Kind::Out)) else {
+            return Ok(Linked::Ours);
+        };
+        let seen = self.look_at_outcome()?.ok_or(error)?;
+        // Inputs go first when a shard is cleaned, so with ours still there the outcome's name was never freed.
+        Ok(if self.input_is_there()? {
+            seen
+        } else {
+            Linked::Cleaned
+        })
+    }
+
+    /// Says whose outcome is there, if one is.
+    fn look_at_outcome(&self) -> io::Result<Option<Linked>> {
+        let out = layout::plain_name(self.stem(), Kind::Out);
+        // A fresh listing first: asked by name alone, a network file system may say "no" for a minute.
+        match self.dir.list(&mut |_| {}) {
+            Err(error) if is_gone(&error) => return Ok(None),
+            answer => answer?,
+        }
+        let mut bytes = Vec::new();
+        match self.dir.read(&out, SMALL_FILE, &mut bytes) {
+            Err(error) if is_gone(&error) => return Ok(None),
+            // The header is in the first bytes of a large one; a planted one is not ours.
+            Err(error) if !is_foreign(&error) => return Err(error),
+            _ => {}
+        }
+        let first = record::frames(&bytes).next().and_then(Result::ok);
+        let header: Option<AttemptHeader> = first.and_then(|frame| record::from_json(&frame));
+        let ours = header.is_some_and(|header| header.is_same_attempt(self.header()));
+        Ok(Some(if ours { Linked::Ours } else { Linked::Taken }))
     }
 
     /// Writes all records to a new file of a name that is only ours; `None` if the shard is gone.
@@ -176,24 +216,12 @@ impl Claim {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Linked {
     Ours,
     Taken,
-}
-
-/// Links our file to the name; whatever the answer, the number of its names tells whether it was done.
-fn link_first(file: &FileRef, name: &str) -> io::Result<Linked> {
-    let error = match file.link(name) {
-        Ok(()) => return Ok(Linked::Ours),
-        Err(error) => error,
-    };
-    // A reply can be lost although the link was made.
-    let done = !is_gone(&error) && file.fresh()?.links >= 2;
-    match error.kind() {
-        _ if done => Ok(Linked::Ours),
-        io::ErrorKind::AlreadyExists => Ok(Linked::Taken),
-        _ => Err(error),
-    }
+    /// The input is gone, so nothing can be said: what was first is in the done file.
+    Cleaned,
 }
 
 /// The file was removed or replaced by others, or this client's lock on it was lost (NFS answers EIO then).

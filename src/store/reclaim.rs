@@ -14,7 +14,7 @@ use super::scan::{list_round, list_rounds, list_shard};
 use super::{State, Store};
 use crate::clock::Moment;
 use crate::error::{IoContext, Result};
-use crate::fs::{DirRef, Flock, FsKind, is_gone, os};
+use crate::fs::{DirRef, Flock, FsKind, is_foreign, is_gone, os};
 use crate::layout::{self, Kind, WORKERS};
 use crate::name::{Attempt, RoundNumber, Stem, TaskId};
 use crate::observe::{Event, Observer};
@@ -151,18 +151,29 @@ impl Reaper {
             }
         }
         if looks {
-            let probe = attempt
+            let lock = layout::attempt_name(&base, attempt.attempt, Kind::Lock);
+            let looked = attempt
                 .dir
-                .open_write(&layout::attempt_name(&base, attempt.attempt, Kind::Lock))?;
-            let stat = probe.fresh()?;
-            known.sight.look(now, lease, (stat.mtime, stat.len));
+                .open_write(&lock)
+                .and_then(|probe| Ok((probe.fresh()?, probe)));
+            let (state, probe) = match looked {
+                Ok((stat, probe)) => ((stat.mtime, stat.len), Some(probe)),
+                Err(error) if is_gone(&error) => return Err(error),
+                Err(error) if is_foreign(&error) => return Ok(Verdict::Lost("its lock is no file")),
+                // One that cannot be looked at is silent too, after a whole lease of that.
+                Err(_) => ((Duration::ZERO, 0), None),
+            };
+            known.sight.look(now, lease, state);
             if known.sight.is_silent(now, lease) {
                 return Ok(Verdict::Lost("it gave no sign of life for the whole lease"));
             }
             // A live process may have lost its lock to the file server; then only its silence counts.
             let settled = !lives_here && known.sight.lock_has_settled(now);
             let header = known.header.clone();
-            if settled && self.lock_tells(header.as_ref(), now)? && probe.try_lock()? == Flock::Held {
+            if let (true, Some(probe)) = (settled, probe)
+                && self.lock_tells(header.as_ref(), now)?
+                && probe.try_lock()? == Flock::Held
+            {
                 return Ok(Verdict::Lost("its lock is free"));
             }
         }
@@ -382,7 +393,7 @@ impl Store {
                 let Ok(dir) = self.shard_dir(&round_dir, shard) else {
                     continue;
                 };
-                let state = list_shard(&dir, self.attempts_allowed(), &mut entries)
+                let state = list_shard(&dir, shard, self.attempts_allowed(), &mut entries)
                     .during("cannot list", dir.path())?;
                 running.extend(state.inputs.iter().filter_map(|input| match input.state {
                     State::Running { attempt } => {

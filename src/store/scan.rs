@@ -48,12 +48,19 @@ pub(crate) fn list_round(round: &DirRef) -> io::Result<RoundListing> {
 }
 
 /// Lists a shard; `entries` is a buffer to be used again.
+///
+/// Names of tasks that the shard does not hold are foreign, like every other name that is not ours.
 pub(crate) fn list_shard(
     shard: &DirRef,
+    number: ShardNumber,
     attempts_allowed: u32,
     entries: &mut Vec<Entry>,
 ) -> io::Result<ShardState> {
     entries.clear();
-    shard.list(&mut |name| entries.extend(Entry::parse(name)))?;
-    Ok(shard_state(entries, attempts_allowed))
+    shard.list(&mut |name| entries.extend(Entry::parse(name).filter(|entry| entry.stem.0 >= number.0)))?;
+    let mut state = shard_state(entries, attempts_allowed);
+    if let Some(end) = state.end {
+        state.inputs.retain(|input| input.stem < end);
+    }
+    Ok(state)
 }

@@ -157,8 +157,8 @@ impl Store {
             return Ok(());
         };
         let mut entries = Vec::new();
-        let state =
-            list_shard(&dir, self.attempts_allowed(), &mut entries).during("cannot list", dir.path())?;
+        let state = list_shard(&dir, shard, self.attempts_allowed(), &mut entries)
+            .during("cannot list", dir.path())?;
         let archived = match has_done {
             true => DoneFile::read(self, round, shard)?.stems(),
             false => Default::default(),

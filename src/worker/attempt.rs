@@ -11,7 +11,8 @@ use super::running::{Running, StopReason};
 use super::{Task, Worker};
 use crate::clock::Moment;
 use crate::codec::Codec;
-use crate::fs::{DirRef, is_gone};
+use crate::error::{Error, ErrorKind};
+use crate::fs::{DirRef, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::Attempt;
 use crate::observe::Event;
@@ -28,6 +29,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Over,
+    /// The store could not be read: the next attempt had better wait a little.
+    Trouble,
     /// The keeper ended it; this thread is left behind.
     Abandoned,
 }
@@ -39,8 +42,10 @@ enum Early {
     Cleaned,
     /// The input cannot be read: a failure of the task.
     Damaged(String),
-    /// The store's own trouble.
+    /// The worker was told to stop.
     GiveBack(String),
+    /// The store's own trouble.
+    Trouble(String),
     Abandoned,
 }
 
@@ -132,7 +137,7 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
 fn prepare<W: Worker>(engine: &Engine<W>, running: &Running, dir: &DirRef) -> Result<Ready, Early> {
     let trouble = |error: io::Error| match is_gone(&error) {
         true => Early::Cleaned,
-        false => Early::GiveBack(format!("the store could not be read: {error}")),
+        false => Early::Trouble(format!("the store could not be read: {error}")),
     };
     let first = running.attempt == Attempt::FIRST;
     let mut was_lost = false;
@@ -152,9 +157,7 @@ fn prepare<W: Worker>(engine: &Engine<W>, running: &Running, dir: &DirRef) -> Re
     let name = layout::plain_name(running.stem, Kind::In);
     match dir.read(&name, engine.store.file_limit(), &mut input) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return Err(Early::Damaged(error.to_string()));
-        }
+        Err(error) if is_foreign(&error) => return Err(Early::Damaged(error.to_string())),
         Err(error) => return Err(trouble(error)),
     }
     let tasks = record::frames(&input)
@@ -222,10 +225,18 @@ fn run_task<W: Worker>(
     let (codec, limit) = (engine.store.codec(), engine.store.config().max_record);
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     let head = (RecordKind::Output, codec.byte(), frame.index, nanos);
+    let batch_limit = engine.store.batch_limit();
     let pushed = running.with_claim(|claim| {
+        let start = claim.content().len();
         record::push_with(claim.content(), head, |buffer| {
             codec.encode(&output, limit, buffer)
-        })
+        })?;
+        if claim.content().len() as u64 > batch_limit {
+            claim.content().truncate(start);
+            let step = format!("the outputs of this batch take more than {batch_limit} bytes together");
+            return Err(Error::new(ErrorKind::TooLarge, step).with_hint("use smaller batches"));
+        }
+        Ok(())
     });
     match pushed {
         None => Err(TaskEnd::Abandoned),
@@ -272,8 +283,13 @@ fn end_early<W>(engine: &Engine<W>, running: &Running, early: Early) -> End {
             discarded(engine, running);
             claim.release("another attempt was first");
         }
-        Early::Cleaned => claim.leave_cleaned(),
+        // Its lock file stays for the cleaner: one that is unlinked here may be another's by now.
+        Early::Cleaned => claim.release("the shard was cleaned"),
         Early::GiveBack(why) => give_back(engine, running, claim, &why),
+        Early::Trouble(why) => {
+            give_back(engine, running, claim, &why);
+            return End::Trouble;
+        }
         Early::Damaged(what) => {
             let failure = Failure::new(FailureKind::Input, format!("the input file is damaged: {what}"));
             tell_failure(engine, running, &failure);
@@ -352,7 +368,7 @@ fn discarded<W>(engine: &Engine<W>, running: &Running) {
 }
 
 /// Waits out the store's trouble; `false` once the worker is told to stop now.
-fn park<W>(engine: &Engine<W>, error: &io::Error, wait: Duration) -> bool {
+pub(super) fn park<W>(engine: &Engine<W>, error: &io::Error, wait: Duration) -> bool {
     engine.config.observer.tell(|| Event::Parked {
         error: error.to_string(),
         wait,

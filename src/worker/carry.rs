@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::fs::is_gone;
+use crate::fs::{is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::record::{self, AttemptHeader, RecordKind};
@@ -35,15 +35,10 @@ impl Plan {
     }
 }
 
-/// What the records of an attempt tell.
-#[derive(Debug, Default)]
-struct Before {
-    outputs: BTreeSet<u32>,
-    ended: BTreeSet<u32>,
-    suspects: Vec<u32>,
-}
-
-/// Copies the outputs that the attempt before has left into the claim, and says what is to be run.
+/// Copies the outputs that earlier attempts have left into the claim, and says what is to be run.
+///
+/// The attempt before has usually copied what was there before it; where it had no time for that, the one before
+/// that is asked, and so on.
 pub(super) fn take_over(
     store: &Store,
     claim: &mut Claim,
@@ -51,44 +46,61 @@ pub(super) fn take_over(
     tasks: u32,
     was_lost: bool,
 ) -> io::Result<Plan> {
-    let before = Attempt(claim.attempt().0 - 1);
-    let name = layout::attempt_name(&stem.to_string(), before, Kind::Lock);
-    let mut bytes = Vec::new();
-    match claim.dir().read(&name, store.file_limit(), &mut bytes) {
-        Ok(()) => {}
-        // Removed by hand: then everything is run again.
-        Err(error) if is_gone(&error) => return Ok(Plan::whole(tasks)),
-        Err(error) => return Err(error),
-    }
-    let mut seen = Before::default();
-    for frame in record::frames(&bytes).map_while(Result::ok) {
-        match frame.kind {
-            RecordKind::Attempt => {
-                if let Some(header) = record::from_json::<AttemptHeader>(&frame) {
-                    seen.suspects = header.suspects;
-                }
-            }
-            RecordKind::Output if frame.index < tasks => {
-                if seen.outputs.insert(frame.index) {
-                    claim.content().extend_from_slice(frame.raw);
-                }
-                seen.ended.insert(frame.index);
-            }
-            RecordKind::Failure => drop(seen.ended.insert(frame.index)),
-            _ => {}
+    let mut before = Before::default();
+    for earlier in (1..claim.attempt().0).rev().map(Attempt) {
+        let mut bytes = Vec::new();
+        let name = layout::attempt_name(&stem.to_string(), earlier, Kind::Lock);
+        match claim.dir().read(&name, store.file_limit(), &mut bytes) {
+            Ok(()) => {}
+            // Removed by hand, or planted: there is nothing to be taken from it.
+            Err(error) if is_gone(&error) || is_foreign(&error) => continue,
+            Err(error) => return Err(error),
+        }
+        before.read(&bytes, tasks, claim.content());
+        if !before.outputs.is_empty() || !before.suspects.is_empty() {
+            break;
         }
     }
-    let mut suspects = seen.suspects.clone();
+    let mut suspects = before.suspects.clone();
     if was_lost && tasks > 1 {
         // The first task of its order without a record is the one at which it was lost.
-        let order = Plan::new(tasks, &BTreeSet::new(), &seen.suspects).order;
-        let killer = order.into_iter().find(|index| !seen.ended.contains(index));
-        suspects.extend(killer.filter(|killer| !seen.suspects.contains(killer)));
+        let order = Plan::new(tasks, &before.outputs, &suspects).order;
+        let killer = order.into_iter().find(|index| !before.failed.contains(index));
+        suspects.extend(killer.filter(|killer| !before.suspects.contains(killer)));
     }
     if !suspects.is_empty() {
         claim.note_suspects(&suspects);
     }
-    Ok(Plan::new(tasks, &seen.outputs, &suspects))
+    Ok(Plan::new(tasks, &before.outputs, &suspects))
+}
+
+/// What the records of earlier attempts tell.
+#[derive(Debug, Default)]
+struct Before {
+    outputs: BTreeSet<u32>,
+    failed: BTreeSet<u32>,
+    suspects: Vec<u32>,
+}
+
+impl Before {
+    /// Reads the records of one attempt, and copies its outputs.
+    fn read(&mut self, bytes: &[u8], tasks: u32, copy: &mut Vec<u8>) {
+        for frame in record::frames(bytes).map_while(Result::ok) {
+            match frame.kind {
+                RecordKind::Attempt => {
+                    if let Some(header) = record::from_json::<AttemptHeader>(&frame) {
+                        self.suspects = header.suspects;
+                    }
+                }
+                RecordKind::Output if frame.index < tasks => {
+                    let is_new = self.outputs.insert(frame.index);
+                    copy.extend_from_slice(if is_new { frame.raw } else { &[] });
+                }
+                RecordKind::Failure => drop(self.failed.insert(frame.index)),
+                _ => {}
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -113,6 +113,17 @@ impl WorkerConfig {
         engine::run(self, store, worker)
     }
 
+    /// Runs one slot in this very thread, as a process that is simulated.
+    #[cfg(test)]
+    pub(crate) fn run_as<W: Worker>(
+        self,
+        store: &Store,
+        me: &crate::store::Identity,
+        worker: W,
+    ) -> Result<WorkerSummary> {
+        engine::run_here(self, store, me, worker)
+    }
+
     pub(super) fn poll_for(&self, store: &Store) -> (Duration, Duration) {
         self.poll.unwrap_or(match store.kind() {
             FsKind::Local => (Duration::from_millis(100), Duration::from_secs(2)),

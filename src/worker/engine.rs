@@ -1,29 +1,25 @@
 //! The claim-process-publish loop of each slot, and what the slots of a worker share.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::attempt;
+use super::desk::{Desk, Look};
 use super::keeper;
 use super::running::{Running, StopReason};
-use super::scanner::{Found, Nothing, Scanner, View};
 use super::{Worker, WorkerConfig, WorkerSummary};
-use crate::clock::{Backoff, Moment, Random};
+use crate::clock::{Backoff, Moment};
 use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
-use crate::fs::FsKind;
-use crate::fs::watch::Watch;
-use crate::janitor::Janitor;
 use crate::layout::WORKERS;
 use crate::name::{RoundNumber, Stem};
 use crate::observe::Event;
 use crate::store::{Claim, Claiming, Identity, Journal, Store, WorkerFile};
 use crate::wait::{How, lock};
 
-/// Attempts on a shared file system that an idle worker watches at most.
-const WATCHED: usize = 64;
 /// An older stop file than the worker may be about to be removed by a master that starts too.
 const OLD_STOP: Duration = Duration::from_secs(60);
 
@@ -33,9 +29,9 @@ pub(super) struct Engine<W> {
     pub(super) config: WorkerConfig,
     pub(super) me: Identity,
     pub(super) worker: W,
-    desk: Mutex<Desk>,
+    pub(super) desk: Mutex<Desk>,
     pub(super) running: Mutex<Vec<Arc<Running>>>,
-    failed_here: Mutex<HashSet<(RoundNumber, Stem)>>,
+    pub(super) failed_here: Mutex<HashSet<(RoundNumber, Stem)>>,
     pub(super) journal: Mutex<Option<Journal>>,
     pub(super) file: Mutex<Option<WorkerFile>>,
     pub(super) counts: Counts,
@@ -64,22 +60,6 @@ pub(super) struct Counts {
     pub(super) given_back: AtomicU64,
 }
 
-/// Where the slots get their work: one of them looks, for all.
-struct Desk {
-    scanner: Scanner,
-    janitor: Option<Janitor>,
-    random: Random,
-    poll: Backoff,
-    /// After a fruitless scan: the next is not before this, unless something wakes the worker.
-    rest: Option<(Moment, u64)>,
-    idle_since: Option<Moment>,
-    watch: Option<Watch>,
-    watched_rounds: HashSet<RoundNumber>,
-    trouble_since: Option<Moment>,
-    /// How long input files took, the latest ones.
-    times: Vec<Duration>,
-}
-
 /// Runs a worker until there is nothing to do, or it is told to stop.
 pub(super) fn run<W: Worker>(config: WorkerConfig, store: &Store, worker: W) -> Result<WorkerSummary> {
     let me = Identity::new();
@@ -97,6 +77,23 @@ pub(super) fn run<W: Worker>(config: WorkerConfig, store: &Store, worker: W) -> 
     keeper.stop();
     let summary = engine.finish();
     outcome.map(|()| summary)
+}
+
+/// Runs a worker as a process that is simulated: one slot and no keeper, in this very thread.
+#[cfg(test)]
+pub(super) fn run_here<W: Worker>(
+    config: WorkerConfig,
+    store: &Store,
+    me: &Identity,
+    worker: W,
+) -> Result<WorkerSummary> {
+    let engine = Engine::new(config, store, me.clone(), worker, channel().0)?;
+    let end = engine.work();
+    let summary = engine.finish();
+    match end {
+        SlotEnd::Failed(error) => Err(error),
+        SlotEnd::Left | SlotEnd::Abandoned => Ok(summary),
+    }
 }
 
 /// A stop file that was there before the worker may belong to a run that is just being taken up again.
@@ -194,21 +191,7 @@ impl<W> Engine<W> {
         let journal = Journal::make(store, &me)
             .inspect_err(|error| tell_trouble(&config, "the journal", error))
             .ok();
-        let (least, greatest) = config.poll_for(store);
-        let janitor = Janitor::new(store, &me, &config.observer, &config.stop, WATCHED);
-        let desk = Desk {
-            scanner: Scanner::new(store),
-            janitor: Some(janitor),
-            random: Random::new(),
-            // Silence is only told apart from a gap by looks that come often enough.
-            poll: Backoff::new(least, greatest.min(store.lease() / 6)),
-            rest: None,
-            idle_since: None,
-            watch: None,
-            watched_rounds: HashSet::new(),
-            trouble_since: None,
-            times: Vec::new(),
-        };
+        let desk = Desk::new(&config, store, &me);
         Ok(Engine {
             store: store.clone(),
             config,
@@ -256,17 +239,13 @@ impl<W> Engine<W> {
 
     /// Notes how long an input file took.
     pub(super) fn note_time(&self, time: Duration) {
-        const KEPT: usize = 99;
-        let mut desk = lock(&self.desk);
-        if desk.times.len() >= KEPT {
-            desk.times.remove(0);
-        }
-        desk.times.push(time);
+        lock(&self.desk).note_time(time);
     }
 }
 
 impl<W: Worker> Engine<W> {
     fn work(&self) -> SlotEnd {
+        let mut trouble = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
         loop {
             let (round, claim) = match self.next_claim() {
                 Ok(Some(won)) => won,
@@ -284,8 +263,16 @@ impl<W: Worker> Engine<W> {
             lock(&self.running).push(Arc::clone(&running));
             let end = attempt::run(self, &running);
             lock(&self.running).retain(|other| !Arc::ptr_eq(other, &running));
-            if end == attempt::End::Abandoned {
-                return SlotEnd::Abandoned;
+            match end {
+                attempt::End::Over => trouble.reset(),
+                attempt::End::Trouble => {
+                    attempt::park(
+                        self,
+                        &io::Error::other("the store could not be read"),
+                        trouble.step(),
+                    );
+                }
+                attempt::End::Abandoned => return SlotEnd::Abandoned,
             }
         }
     }
@@ -330,135 +317,6 @@ impl<W: Worker> Engine<W> {
             }
         }
     }
-
-    fn look(&self, desk: &mut Desk, seen: u64) -> Result<Look> {
-        let now = Moment::now();
-        if let Some((until, at)) = desk.rest
-            && at == seen
-            && now < until
-        {
-            return Ok(Look::Rest(until.since(now)));
-        }
-        desk.rest = None;
-        if let Err(error) = self.heed_stop_file(desk) {
-            return self.endure(desk, seen, error).map(Look::Rest);
-        }
-        if self.config.stop.requested().is_some() {
-            return Ok(Look::Rest(Duration::ZERO));
-        }
-        let runs_here = |round: RoundNumber, stem: Stem| {
-            lock(&self.running)
-                .iter()
-                .any(|running| (running.round, running.stem) == (round, stem))
-        };
-        let failed_here = |round: RoundNumber, stem: Stem| lock(&self.failed_here).contains(&(round, stem));
-        let view = View {
-            failed_here: &failed_here,
-            runs_here: &runs_here,
-        };
-        match desk.scanner.next(&view) {
-            Ok(Found::Candidate(candidate)) => {
-                desk.idle_since = None;
-                desk.poll.reset();
-                Ok(Look::Found(candidate))
-            }
-            Ok(Found::Nothing(nothing)) => {
-                desk.trouble_since = None;
-                Ok(self.idle(desk, seen, nothing))
-            }
-            Err(error) => self.endure(desk, seen, error).map(Look::Rest),
-        }
-    }
-
-    /// Looks for the stop file, but only when the next listing is due anyway.
-    fn heed_stop_file(&self, desk: &Desk) -> Result<()> {
-        if desk.scanner.has_candidates() {
-            return Ok(());
-        }
-        let found = self
-            .store
-            .stop_file()
-            .during("cannot look for the stop file in", self.store.root().path())?;
-        if let Some(stop) = found {
-            self.config.stop.request(stop.how);
-        }
-        Ok(())
-    }
-
-    /// Nothing to do: rest a while, have dead workers' attempts looked for, leave after the idle time.
-    fn idle(&self, desk: &mut Desk, seen: u64, nothing: Nothing) -> Look {
-        let now = Moment::now();
-        let busy = lock(&self.running).len();
-        let since = *desk.idle_since.get_or_insert(now);
-        if busy > 0 {
-            desk.idle_since = Some(now);
-        } else if now.since(since) >= self.config.idle_exit {
-            return Look::Leave;
-        }
-        let mut rest = desk.poll.step();
-        rest = desk.random.jitter(rest);
-        if let Some(retry) = nothing.retry_in {
-            rest = rest.min(retry);
-        }
-        if busy == 0 {
-            rest = rest.min(self.config.idle_exit.saturating_sub(now.since(since)));
-        }
-        let rest = rest.max(Duration::from_millis(10));
-        if !nothing.running.is_empty() {
-            let mut tail = nothing.tail;
-            tail.idle_slots = u64::from(self.config.slots).saturating_sub(busy as u64);
-            tail.median = median(&desk.times);
-            if let Some(janitor) = &mut desk.janitor {
-                janitor.examine(nothing.running, tail);
-            }
-        }
-        self.watch(desk);
-        desk.rest = Some((now.plus(rest), seen));
-        Look::Rest(rest)
-    }
-
-    /// The store cannot be read or written: try again, and only leave when that goes on for the idle time.
-    fn endure(&self, desk: &mut Desk, seen: u64, error: Error) -> Result<Duration> {
-        let now = Moment::now();
-        let since = *desk.trouble_since.get_or_insert(now);
-        let is_system = error.kind() == ErrorKind::Io;
-        if !is_system || now.since(since) >= self.config.idle_exit {
-            return Err(error);
-        }
-        self.config.observer.tell(|| Event::Trouble {
-            what: error.to_string(),
-        });
-        let rest = desk.poll.step();
-        desk.rest = Some((now.plus(rest), seen));
-        Ok(rest)
-    }
-
-    /// On a local file system: be woken by new rounds, new shards and the stop file.
-    fn watch(&self, desk: &mut Desk) {
-        if self.store.kind() != FsKind::Local {
-            return;
-        }
-        if desk.watch.is_none() {
-            let stop = self.config.stop.clone();
-            let made = Watch::new(move || stop.waker().wake()).and_then(|mut watch| {
-                watch.add(self.store.root().path())?;
-                watch.add(self.store.rounds().path())?;
-                Ok(watch)
-            });
-            match made {
-                Ok(watch) => desk.watch = Some(watch),
-                // Polling does the same, only later.
-                Err(_) => return,
-            }
-        }
-        let (Some(watch), Some(round)) = (&mut desk.watch, desk.scanner.newest_round()) else {
-            return;
-        };
-        if desk.watched_rounds.insert(round) {
-            let name = crate::layout::round_name(round);
-            let _ = watch.add(&self.store.rounds().path().join(name));
-        }
-    }
 }
 
 /// Who may not write at all cannot work; a full disk, on the other hand, may be freed.
@@ -471,16 +329,4 @@ fn tell_trouble(config: &WorkerConfig, what: &str, error: &std::io::Error) {
     config.observer.tell(|| Event::Trouble {
         what: format!("cannot make {what}: {error}"),
     });
-}
-
-enum Look {
-    Found(super::scanner::Candidate),
-    Rest(Duration),
-    Leave,
-}
-
-fn median(times: &[Duration]) -> Option<Duration> {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied()
 }

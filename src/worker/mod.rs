@@ -3,6 +3,7 @@
 mod attempt;
 mod carry;
 mod config;
+mod desk;
 mod engine;
 mod keeper;
 mod running;

@@ -189,7 +189,7 @@ impl Scanner {
             },
         };
         self.dirs.insert((round, shard), dir.clone());
-        let state = match list_shard(&dir, self.store.attempts_allowed(), &mut self.entries) {
+        let state = match list_shard(&dir, shard, self.store.attempts_allowed(), &mut self.entries) {
             Err(error) if is_gone(&error) => {
                 self.dirs.remove(&(round, shard));
                 return Ok(false);
@@ -201,7 +201,8 @@ impl Scanner {
             .inputs
             .iter()
             .all(|input| matches!(input.state, State::Done | State::Failed { .. }));
-        if ended && state.end.is_some() {
+        // A cleaned shard may keep a late worker's files for a while.
+        if ended && (state.end.is_some() || state.inputs.is_empty()) {
             self.ended_shards.insert((round, shard));
             self.dirs.remove(&(round, shard));
         }

@@ -5,8 +5,31 @@
 mod app;
 /// The submit file for HTCondor.
 mod condor;
+/// The master and the worker that the tests run: errands whose answers are known beforehand.
+mod errands;
+/// Damaged outcomes, and what somebody planted in a shard.
+mod hostile;
 /// Runs within one process: rounds, batches, failures, retries, panics, timeouts, the closure form.
 mod library;
-/// Waiting for something, with a limit.
-#[cfg(feature = "cli")]
+/// Lock files that a person removes while their holders run.
+mod locks;
+/// Many workers, many tasks: each is run once.
+mod many;
+/// Two masters of one store.
+mod masters;
+/// A third party that reads every outcome as soon as it is there, and again as long as it stays.
+mod outs;
+/// Starting, stopping and killing real masters and workers.
+mod processes;
+/// Chance that can be had again.
+mod random;
+/// A master that is killed at every step.
+mod restart;
+/// A store on a file system that is full for a while.
+mod space;
+/// Workers that are stopped for longer than the lease, and come back.
+mod stopped;
+/// Kills, stops and removals at random, for a minute.
+mod torture;
+/// Waiting for what other processes do.
 mod wait;

@@ -42,30 +42,35 @@ pub(super) fn proc_is_mounted() -> bool {
     *MOUNTED.get_or_init(|| fs::read_dir("/proc/self/fd").is_ok())
 }
 
+/// Linux moves no more at a time.
+const MOST_AT_ONCE: usize = 0x7fff_f000;
+
 /// Appends all that a regular file holds; a FIFO is an error (ESPIPE).
 pub(super) fn read_all(fd: impl AsFd, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
     let start = buffer.len();
+    let too_large = || {
+        let text = format!("it holds more than {limit} bytes");
+        io::Error::new(io::ErrorKind::FileTooLarge, text)
+    };
     loop {
         let done = buffer.len() - start;
         if done as u64 > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("it holds more than {limit} bytes"),
-            ));
+            return Err(too_large());
         }
         buffer.reserve(READ_BUFFER.max(done));
         let room = buffer.capacity() - buffer.len();
         let read = retried(|| rustix::io::pread(&fd, spare_capacity(buffer), done as u64))?;
         // A short read of a regular file is its end.
-        if read < room {
+        if read < room.min(MOST_AT_ONCE) {
             break;
+        }
+        // A huge file, which may have been planted, is not read into memory first.
+        if done == 0 && sys::fstat(&fd)?.st_size.unsigned_abs() > limit {
+            return Err(too_large());
         }
     }
     if (buffer.len() - start) as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it holds more than {limit} bytes"),
-        ));
+        return Err(too_large());
     }
     Ok(())
 }

@@ -1,0 +1,11 @@
+//! The store, its workers and its masters on the simulated file system: every step fails once, in every way.
+//!
+//! Whole runs go through the real master and the real worker in one thread and in simulated time: while one
+//! waits, the others act. After each scenario all invariants are checked (`check.rs`).
+
+mod batches;
+mod check;
+mod faults;
+mod power;
+mod twins;
+mod world;
