@@ -7,6 +7,7 @@
 fn main() -> flockwork::Result<()> {
     let squares = flockwork::map("squares.flock", 1..=1000u64, |n| Ok(n * n))
         .slots(4)
+        .batch(100)
         .collect()?;
     println!(
         "{} squares, their sum is {}",

@@ -54,7 +54,7 @@ pub(super) struct RunArgs<M: Args> {
     #[command(flatten)]
     pub(super) master: M,
     /// How many worker processes to start here [default: the number of processors]
-    #[arg(short = 'w', long, value_name = "N", help_heading = "Workers")]
+    #[arg(short = 'w', long, value_name = "N", help_heading = "Workers", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) workers: Option<u32>,
     #[command(flatten)]
     pub(super) worker_flags: WorkerFlags,

@@ -246,7 +246,7 @@ impl State {
         let pause = match (broke, deaths) {
             (false, _) => PAUSE,
             (true, 0..=1) => Duration::ZERO,
-            (true, deaths) => Duration::from_millis(250) * deaths.min(20),
+            (true, deaths) => Duration::from_millis(100) * deaths.min(50),
         };
         Hand::Next {
             at: now + pause,

@@ -117,7 +117,7 @@ impl StoreFlags {
 #[command(next_help_heading = "Master")]
 pub(super) struct MasterFlags {
     /// How many tasks share one input file; 64 or more for tasks of some milliseconds
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     /// How many shards of 1,024 input files may be in the store at a time
     #[arg(long, value_name = "N", default_value_t = 8)]
@@ -135,7 +135,7 @@ impl MasterFlags {
 #[command(next_help_heading = "Workers")]
 pub(super) struct WorkerFlags {
     /// How many tasks a worker runs at a time, each in a thread
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     slots: u32,
     /// Leave after this long with nothing to do
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = times::parse)]

@@ -30,10 +30,13 @@ pub(super) fn exact(duration: Duration) -> String {
     }
 }
 
-/// Writes a duration for people, short: `0.3s`, `12.5s`, `4m36s`, `1h05m`, `3d04h`.
+/// Writes a duration for people, short: `340us`, `12ms`, `0.3s`, `12.5s`, `4m36s`, `1h05m`, `3d04h`.
 pub(super) fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
+        0 if duration.is_zero() => "0s".to_owned(),
+        0 if duration.as_millis() == 0 => format!("{}us", duration.as_micros()),
+        0 if duration.as_millis() < 100 => format!("{}ms", duration.as_millis()),
         0..60 => format!("{:.1}s", duration.as_secs_f64()),
         60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
@@ -99,7 +102,10 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
+        assert_eq!(short(Duration::from_micros(340)), "340us");
         for (millis, text) in [
+            (0, "0s"),
+            (12, "12ms"),
             (300, "0.3s"),
             (12_480, "12.5s"),
             (276_000, "4m36s"),

@@ -231,6 +231,7 @@ fn usage_errors_are_2() {
     let place = Place::new();
     for arguments in [
         &["numbers", "--workers", "0"][..],
+        &["numbers", "--slots", "0"],
         &["numbers", "--lease", "soon"],
         &["numbers", "--lease", "1ms"],
         &["numbers", "--nonsense"],
@@ -377,6 +378,38 @@ fn a_run_that_is_told_to_go_takes_its_workers_along() {
         place.wait_for("waiting", 1);
         place.check_sound("sound");
     }
+}
+
+#[test]
+fn a_run_whose_workers_cannot_stay_alive_is_7() {
+    let place = Place::new();
+    place.write("numbers", &format!("{HARD}\n"));
+    // A copy of the program, so that it can be replaced by one that fails at once.
+    let program = place.0.path().join("copy");
+    std::fs::copy(factor().get_program(), &program).unwrap();
+    let mut command = Command::new(&program);
+    command
+        .arg("run")
+        .arg(place.store())
+        .args(["numbers", "--workers", "1"]);
+    command
+        .current_dir(&place.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let run = command.spawn().unwrap();
+    place.wait_for("running", 1);
+    let broken = place.write("broken", "#!/bin/false\n");
+    std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::rename(&broken, &program).unwrap();
+    kill("-KILL", &children(run.id())[0]);
+    let output = end(run);
+    assert_eq!(code(&output), 7, "{}", err(&output));
+    assert!(
+        err(&output).contains("error: no worker stays alive for "),
+        "{}",
+        err(&output)
+    );
+    place.check_sound("sound");
 }
 
 #[test]

@@ -28,16 +28,8 @@ const AFTER_GRACE: Duration = Duration::from_secs(5);
 pub(in crate::app) fn run<M: Master + clap::Args, W: clap::Args>(args: RunArgs<M>, program: &str) -> Ended {
     let path = place::named(args.place.store.as_deref())?;
     check_worker_arguments::<W>(&args.worker_arguments)?;
-    let workers = match args.workers {
-        Some(0) => {
-            return Err(Failed::usage(
-                "`--workers` is at least 1",
-                "use `master` to run none here",
-            ));
-        }
-        Some(workers) => workers,
-        None => std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
-    };
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let workers = args.workers.unwrap_or_else(cores);
     let screen = Screen::with_bar();
     let store = place::open_or_create(&path, &args.store_flags, &screen)?;
     let (stop, board) = (Stop::new(), Arc::new(Mutex::new(Board::default())));
