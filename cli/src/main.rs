@@ -1,3 +1,7 @@
-//! The command `flockwork`.
+//! The command `flockwork`: looks after stores, whatever their tasks are.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    flockwork::app::tools()
+}

@@ -29,6 +29,21 @@ pub(super) enum Verb<M: Args, W: Args> {
     Master(MasterArgs<M>),
     /// Run one worker until there is nothing left to do
     Worker(WorkerArgs<W>),
+    #[command(flatten)]
+    Tool(Tool),
+}
+
+/// The command line of the command `flockwork`: the verbs that need no program of the user's.
+#[derive(Debug, Parser)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(super) struct ToolCli {
+    #[command(subcommand)]
+    pub(super) tool: Tool,
+}
+
+/// The verbs that need only a store.
+#[derive(Debug, Subcommand)]
+pub(super) enum Tool {
     /// Show what is in the store
     Status(ReadArgs),
     /// Ask the master and all workers to stop
@@ -156,28 +171,57 @@ pub(super) fn command<M: Args, W: Args>(program: &str) -> Command {
         .after_help(help::examples("", program, ""))
         .after_long_help(help::long("", program, ""));
     // Flattened arguments bring the user's description with them; the verbs keep their own.
-    for (verb, about) in help::VERBS {
+    for (verb, _) in help::VERBS {
         let more = match *verb {
             "run" | "master" => for_master.as_str(),
             "worker" => for_worker.as_str(),
             _ => "",
         };
-        command = command.mut_subcommand(verb, |command| {
-            let command = command
-                .about(*about)
-                .long_about(*about)
-                .after_help(help::examples(verb, program, more))
-                .after_long_help(help::long(verb, program, more));
-            match !more.is_empty() {
-                true => command.mut_args(|arg| match arg.get_id() == "store" {
-                    true => arg.required(true),
-                    false => arg,
-                }),
-                false => command,
-            }
-        });
+        command = with_help(command, verb, program, more);
+        if !more.is_empty() {
+            command = command.mut_subcommand(verb, |command| {
+                command.mut_args(|arg| {
+                    if arg.get_id() == "store" {
+                        arg.required(true)
+                    } else {
+                        arg
+                    }
+                })
+            });
+        }
     }
     command
+}
+
+/// Returns the parser of the command `flockwork`.
+pub(super) fn tool_command(program: &str) -> Command {
+    let verbs: Vec<String> = ToolCli::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let command = ToolCli::command()
+        .bin_name(program)
+        .display_name(program)
+        .about("Looks after a work queue that is a directory")
+        .after_help(help::CODES)
+        .version(env!("CARGO_PKG_VERSION"));
+    verbs
+        .iter()
+        .fold(command, |command, verb| with_help(command, verb, program, ""))
+}
+
+fn with_help(command: Command, verb: &str, program: &str, more: &str) -> Command {
+    let about = help::VERBS
+        .iter()
+        .find(|(name, _)| *name == verb)
+        .map_or("", |(_, about)| *about);
+    command.mut_subcommand(verb, |command| {
+        command
+            .about(about)
+            .long_about(about)
+            .after_help(help::examples(verb, program, more))
+            .after_long_help(help::long(verb, program, more))
+    })
 }
 
 /// Returns the names of positional arguments, each after a blank.
@@ -219,6 +263,21 @@ mod tests {
         };
         assert_eq!(run.place.store.as_deref(), Some(std::path::Path::new("x.flock")));
         assert_eq!(run.master.file, PathBuf::from("numbers"));
+    }
+
+    #[test]
+    fn the_tools_are_the_verbs_without_a_program() {
+        tool_command("flockwork").debug_assert();
+        let parsed = tool_command("flockwork")
+            .try_get_matches_from(["x", "status", "x.flock"])
+            .unwrap();
+        let parsed = <ToolCli as clap::FromArgMatches>::from_arg_matches(&parsed).unwrap();
+        assert!(matches!(parsed.tool, Tool::Status(_)), "{parsed:?}");
+        assert!(
+            tool_command("flockwork")
+                .try_get_matches_from(["x", "run", "x.flock"])
+                .is_err()
+        );
     }
 
     #[test]

@@ -86,7 +86,7 @@ use std::process::ExitCode;
 pub use clap;
 use clap::FromArgMatches;
 
-use self::args::{Cli, Verb};
+use self::args::{Cli, Tool, ToolCli, Verb};
 use self::screen::Screen;
 use crate::master::Master;
 use crate::worker::Worker;
@@ -102,33 +102,55 @@ where
     M: Master + clap::Args,
     W: Worker<Input = M::Input, Output = M::Output> + clap::Args,
 {
-    let first = std::env::args_os().next().unwrap_or_default();
-    let program = Path::new(&first).file_name().map_or_else(
-        || "flockwork".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+    let program = program_name();
     let parsed = args::command::<M, W>(&program)
         .try_get_matches()
         .and_then(|matches| Cli::<M, W>::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help goes to stdout, usage errors to stderr. Nobody may listen.
-            let _ = error.print();
-            return exit::exit(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
-        }
-    };
-    let ended = match cli.verb {
+    conclude(parsed.map(|cli| match cli.verb {
         Verb::Run(args) => verbs::run::<M, W>(args, &program),
         Verb::Master(args) => verbs::master(args, &program),
         Verb::Worker(args) => verbs::worker(args),
-        Verb::Status(args) => verbs::status(&args),
-        Verb::Stop(args) => verbs::stop(&args),
-        Verb::Reclaim(args) => verbs::reclaim(&args),
-        Verb::Audit(args) => verbs::audit(&args),
-    };
-    exit::exit(ended.unwrap_or_else(|failed| {
-        Screen::plain().line(&failed.text());
-        failed.code()
+        Verb::Tool(tool) => use_tool(&tool),
     }))
+}
+
+/// Does what the command `flockwork` does: `status`, `stop`, `reclaim` and `audit` of any store, whatever its tasks are.
+pub fn tools() -> ExitCode {
+    let parsed = args::tool_command(&program_name())
+        .try_get_matches()
+        .and_then(|matches| ToolCli::from_arg_matches(&matches));
+    conclude(parsed.map(|cli| use_tool(&cli.tool)))
+}
+
+fn use_tool(tool: &Tool) -> Result<u8, exit::Failed> {
+    match tool {
+        Tool::Status(args) => verbs::status(args),
+        Tool::Stop(args) => verbs::stop(args),
+        Tool::Reclaim(args) => verbs::reclaim(args),
+        Tool::Audit(args) => verbs::audit(args),
+    }
+}
+
+fn program_name() -> String {
+    let first = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&first).file_name();
+    name.map_or_else(
+        || "flockwork".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// Tells what went wrong, if anything did, and gives the exit code.
+fn conclude(done: Result<Result<u8, exit::Failed>, clap::Error>) -> ExitCode {
+    match done {
+        Ok(ended) => exit::exit(ended.unwrap_or_else(|failed| {
+            Screen::plain().line(&failed.text());
+            failed.code()
+        })),
+        Err(error) => {
+            // Help goes to stdout, usage errors to stderr. Nobody may listen.
+            let _ = error.print();
+            exit::exit(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE))
+        }
+    }
 }
