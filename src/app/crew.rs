@@ -17,6 +17,8 @@ use crate::wait::lock;
 const LOOK: Duration = Duration::from_millis(100);
 /// A worker that left in good order while there is work is replaced after this.
 const PAUSE: Duration = Duration::from_secs(1);
+/// After deaths in a row the pause grows by this.
+const STEP: Duration = Duration::from_millis(100);
 /// The longest line of a worker that is passed on whole.
 const LONGEST_LINE: u64 = 4096;
 
@@ -205,8 +207,11 @@ impl State {
                     *hand = self.begin(*deaths);
                     if let Hand::Alive { child, .. } = hand {
                         let new = child.id();
-                        self.screen
-                            .line(&format!("START worker {new} takes the place of {old}"));
+                        let whom = match old {
+                            0 => String::new(),
+                            old => format!(" takes the place of {old}"),
+                        };
+                        self.screen.line(&format!("START worker {new}{whom}"));
                     }
                 }
                 _ => {}
@@ -230,29 +235,13 @@ impl State {
         if self.phase == Phase::Leaving {
             return Hand::GivenUp;
         }
-        let now = Instant::now();
         let (deaths, outcomes) = before;
         // While outcomes come in, the run gets on, and that is what counts.
         let deaths = match (self.plan.outcomes)() > outcomes {
             true => u32::from(broke),
             false => deaths + u32::from(broke),
         };
-        if deaths > self.plan.deaths {
-            let text =
-                format!("LOST  worker {pid} is not replaced: {deaths} deaths in a row without any outcome");
-            self.screen.line(&text);
-            return Hand::GivenUp;
-        }
-        let pause = match (broke, deaths) {
-            (false, _) => PAUSE,
-            (true, 0..=1) => Duration::ZERO,
-            (true, deaths) => Duration::from_millis(100) * deaths.min(50),
-        };
-        Hand::Next {
-            at: now + pause,
-            deaths,
-            instead_of: pid,
-        }
+        self.next_after(deaths, pid)
     }
 
     fn begin(&self, deaths: u32) -> Hand {
@@ -263,12 +252,36 @@ impl State {
                 deaths,
                 outcomes: (self.plan.outcomes)(),
             },
+            // The system may lack memory or processes for a moment: that counts as a death.
             Err(error) => {
-                let program = self.plan.program.display();
-                self.screen
-                    .line(&format!("error: cannot start a worker {program}: {error}"));
-                Hand::GivenUp
+                if deaths == 0 {
+                    let program = self.plan.program.display();
+                    self.screen.line(&format!(
+                        "error: cannot start a worker {program}: {error}; trying again"
+                    ));
+                }
+                self.next_after(deaths + 1, 0)
             }
+        }
+    }
+
+    /// Decides when the next process is started after so many deaths; pid 0: there was none.
+    fn next_after(&self, deaths: u32, pid: u32) -> Hand {
+        if deaths > self.plan.deaths {
+            let text =
+                format!("LOST  a worker is not replaced: {deaths} deaths in a row without any outcome");
+            self.screen.line(&text);
+            return Hand::GivenUp;
+        }
+        let pause = match deaths {
+            0 => PAUSE,
+            1 => Duration::ZERO,
+            deaths => STEP * deaths.min(50),
+        };
+        Hand::Next {
+            at: Instant::now() + pause,
+            deaths,
+            instead_of: pid,
         }
     }
 

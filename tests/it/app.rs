@@ -396,7 +396,8 @@ fn a_run_whose_workers_cannot_stay_alive_is_7() {
         .current_dir(&place.0)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let run = command.spawn().unwrap();
+    // Another test's process that was just forked may still hold the copy open for writing: "text file busy".
+    let run = wait_until("the copy to start", LONG, || command.spawn());
     place.wait_for("running", 1);
     let broken = place.write("broken", "#!/bin/false\n");
     std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();

@@ -159,11 +159,16 @@ fn the_program_understands_the_arguments() {
 
 #[test]
 fn condor_submit_takes_the_file_without_a_warning() {
-    let output = match Command::new("condor_submit")
-        .args(["-dry-run", "-"])
-        .arg(file())
-        .output()
-    {
+    // It looks for the program and for the directory of the logs.
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().display().to_string();
+    std::fs::create_dir(place.path().join("logs")).unwrap();
+    std::fs::write(place.path().join("factor"), "#!/bin/false\n").unwrap();
+    let text = std::fs::read_to_string(file()).unwrap();
+    let submit = place.path().join("factor.sub");
+    std::fs::write(&submit, text.replace("= /proj/you\n", &format!("= {dir}\n"))).unwrap();
+    let mut command = Command::new("condor_submit");
+    let output = match command.args(["-dry-run", "-"]).arg(&submit).output() {
         Ok(output) => output,
         Err(error) => {
             println!("skipped: condor_submit cannot be started here: {error}");
@@ -173,4 +178,9 @@ fn condor_submit_takes_the_file_without_a_warning() {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && !said.contains("WARNING"), "{said}");
+    assert_eq!(
+        said.matches(&format!("Args=\"worker {dir}/factor.flock --idle-exit 30m\""))
+            .count(),
+        3
+    );
 }

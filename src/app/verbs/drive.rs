@@ -31,8 +31,6 @@ pub(super) struct Drive<'a> {
     pub(super) board: &'a Arc<Mutex<Board>>,
     pub(super) stop: &'a Stop,
     pub(super) config: MasterConfig,
-    /// How a person goes on: `factor run factor.flock`.
-    pub(super) again: String,
 }
 
 /// What a master's run has come to.
@@ -84,20 +82,16 @@ impl Drive<'_> {
         }
         self.screen.line(&line);
         for (cause, count, tasks) in board.causes().into_iter().take(MOST_CAUSES) {
-            let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
-            let more = if count > tasks.len() as u64 { " ..." } else { "" };
+            let first: Vec<_> = tasks.iter().map(ToString::to_string).collect();
+            let more = if count > first.len() as u64 { " ..." } else { "" };
             self.screen
-                .line(&format!("  FAILED {count}x  {cause}   {}{more}", tasks.join(" ")));
+                .line(&format!("  FAILED {count}x  {cause}   {}{more}", first.join(" ")));
         }
         if summary.stopped {
             let left = board.tasks().saturating_sub(board.collected());
-            let left = if left == 0 {
-                "work".to_owned()
-            } else {
-                format!("{left} known tasks")
-            };
+            let left = if left == 0 { "work".to_owned() } else { tasks(left) };
             self.screen
-                .line(&format!("stopped, with {left} left; go on with: {}", self.again));
+                .line(&format!("stopped, with {left} left; the same command goes on"));
             return Ok(caught.code().unwrap_or(exit::STOPPED));
         }
         Ok(if summary.failed > 0 {
@@ -113,7 +107,7 @@ fn counts(summary: &RunSummary, board: &Board) -> String {
         0 | 1 => String::new(),
         rounds => format!(" in {rounds} rounds"),
     };
-    let mut text = format!("{} tasks{rounds}: {} ok", summary.tasks, summary.ok);
+    let mut text = format!("{}{rounds}: {} ok", tasks(summary.tasks), summary.ok);
     let mut asides = Vec::new();
     if board.redone > 0 {
         asides.push(format!("{} redone", board.redone));
@@ -128,6 +122,10 @@ fn counts(summary: &RunSummary, board: &Board) -> String {
         text.push_str(&format!(", {} failed", summary.failed));
     }
     text
+}
+
+fn tasks(count: u64) -> String {
+    format!("{count} task{}", if count == 1 { "" } else { "s" })
 }
 
 fn watcher(

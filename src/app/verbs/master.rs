@@ -34,7 +34,6 @@ pub(in crate::app) fn master<M: Master + clap::Args>(args: MasterArgs<M>, progra
         board: &board,
         stop: &stop,
         config,
-        again: format!("{program} master {}", path.display()),
     };
     screen.line(&format!(
         "{0}: workers are started with: {program} worker {0}",

@@ -51,7 +51,6 @@ pub(in crate::app) fn run<M: Master + clap::Args, W: clap::Args>(args: RunArgs<M
         board: &board,
         stop: &stop,
         config,
-        again: format!("{program} run {}", path.display()),
     };
     let theirs = crew.clone();
     let driven = drive.run(args.master, move || theirs.start());
