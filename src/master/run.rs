@@ -15,7 +15,7 @@ use crate::name::RoundNumber;
 use crate::observe::Event;
 use crate::outcome::RunSummary;
 use crate::panics::caught;
-use crate::store::{Identity, Store, list_rounds};
+use crate::store::{Identity, Store, forget_dead_workers, list_rounds};
 use crate::wait::How;
 
 /// Attempts on a shared file system that the master watches at most.
@@ -57,6 +57,8 @@ fn all_rounds<M: Master>(
     janitor: &mut Janitor,
 ) -> Result<RunSummary> {
     store.withdraw_stop()?;
+    // Only tidiness: what cannot be removed stays.
+    let _ = forget_dead_workers(store);
     let known = list_rounds(store)?;
     let mut context = Context {
         store,

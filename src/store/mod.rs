@@ -41,7 +41,7 @@ pub use reclaim::{Reclaim, Reclaimed};
 pub(crate) use scan::{RoundListing, list_round, list_rounds, list_shard};
 pub(crate) use state::{ShardState, State};
 pub use status::{RoundStatus, Status, WorkerStatus};
-pub(crate) use workers::{Progress, WorkerFile};
+pub(crate) use workers::{Progress, WorkerFile, forget_dead_workers};
 
 use crate::codec::Codec;
 use crate::config::{Durability, StoreConfig};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::claim::Identity;
 use crate::clock::wall_millis;
-use crate::fs::{DirRef, FileRef};
+use crate::fs::{DirRef, FileRef, os};
 use crate::layout::WORKERS;
 use crate::name::{Attempt, TaskId, WorkerId};
 use crate::record::ProcessMark;
@@ -87,6 +87,18 @@ impl WorkerFile {
         // If it stays, the worker is shown as lost: wrong, but harmless.
         let _ = self.dir.unlink(&self.name);
     }
+}
+
+/// Removes the files of workers of this host whose process is gone: they have had their time in `status`.
+pub(crate) fn forget_dead_workers(store: &Store) -> io::Result<()> {
+    let dir = store.root().open_dir(WORKERS)?;
+    for seen in read_workers(store)? {
+        if os::is_alive(&seen.record.process) == Some(false) {
+            // Another master may have done it.
+            let _ = dir.unlink(seen.record.worker.as_str());
+        }
+    }
+    Ok(())
 }
 
 /// A worker's file, read.
