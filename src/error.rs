@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Panic,
     /// As many tasks hang beyond their timeout as the worker has slots.
     Stuck,
+    /// Somebody asked for a stop before everything was done.
+    Stopped,
     /// A setting makes no sense.
     Setting,
     /// The system said no: see [`Error::io_error`].

@@ -126,24 +126,35 @@ where
     ///
     /// # Errors
     ///
-    /// As for [`Map::for_each`].
+    /// As for [`Map::for_each`], and [`ErrorKind::Stopped`] if somebody asked for a stop before the end.
     pub fn collect(self) -> Result<Vec<O>> {
         let mut outputs = BTreeMap::new();
-        self.run(|number, _, output| drop(outputs.insert(number, output)))?;
+        let path = self.path.clone();
+        let summary = self.run(|number, _, output| drop(outputs.insert(number, output)))?;
+        if summary.stopped {
+            let error = Error::new(
+                ErrorKind::Stopped,
+                "stopped before the end: there is work left in",
+            )
+            .at(path);
+            return Err(error.with_hint("run it again to go on"));
+        }
         Ok(outputs.into_values().collect())
     }
 
     fn run(self, each: impl FnMut(u64, I, O)) -> Result<RunSummary> {
         let store = Store::open_or_create(&self.path, &self.config)?;
-        // A stop file of the last run would send our own worker away.
-        store.withdraw_stop()?;
         let mut master = MapMaster {
             inputs: Some(self.inputs),
             each: (each, self.output),
             first_failure: None,
         };
         let mut master_config = MasterConfig::default().batch(self.batch).stop(self.stop.clone());
-        let mut worker_config = WorkerConfig::default().slots(self.slots).stop(self.stop.clone());
+        let mut worker_config = WorkerConfig::default()
+            .slots(self.slots)
+            // Its master is here: it leaves when that one does, however long the inputs take to come.
+            .idle_exit(std::time::Duration::MAX)
+            .stop(self.stop.clone());
         if let Some(watcher) = self.watcher {
             let watcher_of_worker = Arc::clone(&watcher);
             master_config = master_config.on_event(move |event| watcher(event));
@@ -154,7 +165,13 @@ where
             function: self.function,
             types: std::marker::PhantomData,
         };
-        let worker = std::thread::spawn(move || worker_config.run(&worker_store, worker));
+        let stop = self.stop.clone();
+        let worker = std::thread::spawn(move || {
+            // Without its worker the master would wait for ever.
+            worker_config
+                .run(&worker_store, worker)
+                .inspect_err(|_| stop.request(How::Now))
+        });
         let result = master_config.run(&store, &mut master);
         // Its stop handle is the worker's too: after an error nobody waits for the idle time.
         self.stop
@@ -162,8 +179,8 @@ where
         let worked = worker
             .join()
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Panic, "the worker's thread panicked")));
-        let summary = result?;
         worked?;
+        let summary = result?;
         match master.first_failure {
             Some(text) => Err(Error::new(
                 ErrorKind::User,

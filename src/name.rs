@@ -14,6 +14,11 @@ impl RoundNumber {
     /// The first round.
     pub const FIRST: RoundNumber = RoundNumber(0);
 
+    /// Makes the number of a round, from 0.
+    pub fn new(number: u32) -> RoundNumber {
+        RoundNumber(number)
+    }
+
     /// Returns the number, from 0.
     pub fn get(self) -> u32 {
         self.0

@@ -154,7 +154,8 @@ impl Observer {
     /// Tells of an event, which is made only if somebody watches.
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
         if let Some(watcher) = &self.0 {
-            watcher(&event());
+            // Whoever watches must not end the thread that works: a closed stderr is enough for a panic.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| watcher(&event())));
         }
     }
 }

@@ -127,7 +127,6 @@ fn fill_batch<I: serde::Serialize>(
 pub(super) fn patiently<T>(config: &MasterConfig, mut step: impl FnMut() -> Result<T>) -> Result<T> {
     let mut waits = Backoff::new(Duration::from_secs(1), Duration::from_secs(600));
     loop {
-        let seen = config.stop.waker().seen();
         let error = match step() {
             Ok(value) => return Ok(value),
             Err(error) => error,
@@ -141,11 +140,13 @@ pub(super) fn patiently<T>(config: &MasterConfig, mut step: impl FnMut() -> Resu
             wait,
         });
         let end = Moment::now().plus(wait);
-        while config.stop.requested().is_none() && !end.since(Moment::now()).is_zero() {
-            config
-                .stop
-                .waker()
-                .wait(seen, end.since(Moment::now()).min(Duration::from_secs(1)));
+        loop {
+            let seen = config.stop.waker().seen();
+            let left = end.since(Moment::now());
+            if left.is_zero() || config.stop.requested().is_some() {
+                break;
+            }
+            config.stop.waker().wait(seen, left);
         }
     }
 }

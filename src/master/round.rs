@@ -123,6 +123,10 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 };
                 self.next = end;
                 self.open.push(OpenShard::resume(shard, dir, end, done.as_ref()));
+                // Shards that only failed tasks keep may be many: they are not all held open at once.
+                if self.open.len() >= self.context.config.window {
+                    self.collect()?;
+                }
             }
         }
         if self.next > 0 {
@@ -329,8 +333,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
 
     fn close(&mut self, shard: &OpenShard) -> Result<()> {
         self.context.mastership.check()?;
-        let store = self.context.store;
-        let stems = patiently(self.context.config, || shard.finish(store, &self.dir))?;
+        let stems = patiently(self.context.config, || shard.finish(&self.dir))?;
         if !stems.is_empty() {
             self.context.janitor.clean(self.dir.clone(), shard.number, stems);
         }

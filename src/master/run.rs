@@ -41,12 +41,16 @@ pub(super) fn run<M: Master>(
         Ok(_) => "the master was told to stop",
         Err(_) => "the master ended with an error",
     };
-    if matches!(&result, Ok(summary) if !summary.stopped) {
-        store.stop(How::Finish, why)?;
-    }
+    let ended = matches!(&result, Ok(summary) if !summary.stopped);
+    // A successor's run must not be stopped by a master that was given up in its last round.
+    let farewell = if ended {
+        mastership.check().and_then(|()| store.stop(How::Finish, why))
+    } else {
+        Ok(())
+    };
     janitor.finish();
     mastership.release(why);
-    result
+    result.and_then(|summary| farewell.map(|()| summary))
 }
 
 fn all_rounds<M: Master>(

@@ -33,6 +33,7 @@ pub(super) struct OpenShard {
     /// Input files with an accepted outcome: they go into the done file, and are cleaned.
     accepted: BTreeSet<Stem>,
     done: DoneBuilder,
+    has_done_file: bool,
     inputs: InputCache,
     buffer: Vec<u8>,
 }
@@ -78,6 +79,7 @@ impl OpenShard {
             handed_tasks: 0,
             accepted: BTreeSet::new(),
             done: DoneBuilder::default(),
+            has_done_file: false,
             inputs,
             buffer: Vec::new(),
         }
@@ -91,6 +93,7 @@ impl OpenShard {
             shard.handed = shard.accepted.iter().copied().collect();
             shard.handed_tasks = done.header.tasks;
             shard.done.add_earlier(done);
+            shard.has_done_file = true;
         }
         shard
     }
@@ -208,20 +211,23 @@ impl OpenShard {
         self.handed_tasks += collected.ended.tasks.len() as u64;
         if collected.accepted {
             self.accepted.insert(collected.stem);
-            self.done.add(&collected.input, &collected.ended);
+            self.done
+                .add(&collected.input, &collected.inputs, &collected.ended);
         }
         self.buffer = collected.ended.bytes;
     }
 
     /// Writes the done file; returns the input files that are to be cleaned.
-    pub(super) fn finish(&self, store: &Store, round: &DirRef) -> Result<BTreeSet<Stem>> {
-        if !self.done.is_worth_writing() {
+    pub(super) fn finish(&self, round: &DirRef) -> Result<BTreeSet<Stem>> {
+        if self.done.is_worth_writing() {
+            let path = round.path().join(layout::done_name(self.number));
+            self.done
+                .write(round, self.number, self.end)
+                .during("cannot write", &path)?;
+        } else if !self.has_done_file {
             // Too large to be copied (its files stay), or nothing but failures.
             return Ok(BTreeSet::new());
         }
-        let path = round.path().join(layout::done_name(self.number));
-        let written = self.done.write(store, round, self.number, self.end);
-        written.during("cannot write", &path)?;
         Ok(self.accepted.clone())
     }
 }

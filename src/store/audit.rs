@@ -204,7 +204,7 @@ impl Store {
                 return Ok(());
             }
         };
-        for number in stem.0..stem.0 + tasks as u64 {
+        for number in stem.0..stem.0.saturating_add(tasks as u64) {
             if !numbers.insert(number) {
                 audit.violation(path.clone(), format!("task {number} is there twice"));
             }

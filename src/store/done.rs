@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use super::Store;
-use super::outcomes::{Ended, TaskRecord};
+use super::outcomes::{Ended, InputTasks, TaskRecord};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::fs::DirRef;
 use crate::layout;
@@ -22,11 +22,13 @@ pub(crate) struct DoneBuilder {
     groups: Vec<u8>,
     tasks: u64,
     too_large: bool,
+    /// Whether there is more than what an earlier done file holds.
+    grown: bool,
 }
 
 impl DoneBuilder {
     /// Adds the records of an input file and of its accepted outcome.
-    pub(crate) fn add(&mut self, input: &[u8], ended: &Ended) {
+    pub(crate) fn add(&mut self, input: &[u8], inputs: &InputTasks, ended: &Ended) {
         if self.too_large || self.groups.len() + input.len() + ended.bytes.len() > LARGEST {
             *self = DoneBuilder {
                 too_large: true,
@@ -35,14 +37,15 @@ impl DoneBuilder {
             return;
         }
         self.groups.extend_from_slice(&ended.bytes[ended.head.clone()]);
-        // An input file is nothing but inputs and the end mark.
-        self.groups
-            .extend_from_slice(&input[..input.len().saturating_sub(record::HEADER)]);
+        // An input file is nothing but inputs, the end mark, and whatever somebody put behind that.
+        let end = inputs.last().map_or(0, |(_, payload)| payload.end);
+        self.groups.extend_from_slice(&input[..end]);
         for task in &ended.tasks {
             if let TaskRecord::Output { payload, .. } = task {
                 self.groups
                     .extend_from_slice(&ended.bytes[payload.start - record::HEADER..payload.end]);
                 self.tasks += 1;
+                self.grown = true;
             }
         }
     }
@@ -57,17 +60,11 @@ impl DoneBuilder {
 
     /// Says whether there is a file to be written.
     pub(crate) fn is_worth_writing(&self) -> bool {
-        !self.too_large && self.tasks > 0
+        !self.too_large && self.grown
     }
 
     /// Puts the done file into place.
-    pub(crate) fn write(
-        &self,
-        store: &Store,
-        round: &DirRef,
-        shard: ShardNumber,
-        end: u64,
-    ) -> io::Result<()> {
+    pub(crate) fn write(&self, round: &DirRef, shard: ShardNumber, end: u64) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(self.groups.len() + 256);
         let header = DoneHeader {
             first: shard.0,
@@ -77,7 +74,8 @@ impl DoneBuilder {
         record::push_json(&mut bytes, RecordKind::Done, 0, 0, &header);
         bytes.extend_from_slice(&self.groups);
         record::push_end(&mut bytes, self.tasks);
-        round.replace(&layout::done_name(shard), &bytes, store.syncs_data())
+        // Always synced: cleaning removes the only other copy.
+        round.replace(&layout::done_name(shard), &bytes, true)
     }
 }
 

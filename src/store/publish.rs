@@ -54,8 +54,15 @@ impl Claim {
             };
             let lasting = is_worth_parking(&error) || tries >= QUICK_TRIES;
             let wait = if lasting { slow.step() } else { quick.step() };
-            if !park(&error, wait) {
-                return Err((self, error));
+            let mut left = wait;
+            while !left.is_zero() {
+                // A parked attempt is not a silent one: it shows signs of life, as far as the trouble lets it.
+                let piece = left.min(store.heartbeat());
+                if !park(&error, piece) {
+                    return Err((self, error));
+                }
+                let _ = self.file.touch();
+                left -= piece;
             }
         }
         unreachable!("the tries are not counted out in a lifetime")

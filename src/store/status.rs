@@ -4,7 +4,7 @@ use super::scan::{list_round, list_rounds, list_shard};
 use super::workers::read_workers;
 use super::{DoneFile, State, Store};
 use crate::error::{IoContext, Result};
-use crate::fs::{DirRef, os};
+use crate::fs::{DirRef, is_gone, os};
 use crate::layout::{self, Kind};
 use crate::name::{RoundNumber, ShardNumber, TaskId};
 
@@ -157,8 +157,16 @@ impl Store {
             return Ok(());
         };
         let mut entries = Vec::new();
-        let state = list_shard(&dir, shard, self.attempts_allowed(), &mut entries)
-            .during("cannot list", dir.path())?;
+        let state = match list_shard(&dir, shard, self.attempts_allowed(), &mut entries) {
+            // Cleaned since the round was listed: then its done file counts it.
+            Err(error) if is_gone(&error) => {
+                if !has_done {
+                    status.ok += DoneFile::read_header(round, shard).map_or(0, |header| header.tasks);
+                }
+                return Ok(());
+            }
+            answer => answer.during("cannot list", dir.path())?,
+        };
         let archived = match has_done {
             true => DoneFile::read(self, round, shard)?.stems(),
             false => Default::default(),

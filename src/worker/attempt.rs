@@ -93,6 +93,9 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
                 Early::GiveBack("the worker was told to stop".into()),
             );
         }
+        if running.stop_reason() == Some(StopReason::Outrun) {
+            return end_early(engine, running, Early::Done);
+        }
         match run_task(engine, running, &dir, &ready, *frame) {
             Ok(()) => {}
             Err(TaskEnd::Failed(failure)) => {
@@ -195,8 +198,10 @@ fn run_task<W: Worker>(
     ready: &Ready,
     frame: Frame<'_>,
 ) -> Result<(), TaskEnd> {
-    let input: W::Input = Codec::decode(frame.codec, frame.payload)
-        .map_err(|error| TaskEnd::Failed(Failure::new(FailureKind::Input, error.to_string())))?;
+    // Decoding, encoding and the text of an error are the user's code too.
+    let decoded = caught(|| Codec::decode(frame.codec, frame.payload)).map_err(TaskEnd::Failed)?;
+    let input: W::Input =
+        decoded.map_err(|error| TaskEnd::Failed(Failure::new(FailureKind::Input, error.to_string())))?;
     let begun = Moment::now();
     running.begin_task(frame.index, begun);
     let task = Task {
@@ -208,17 +213,18 @@ fn run_task<W: Worker>(
         scratch: OnceCell::new(),
         checkpointed: ready.checkpointed,
     };
-    let result = caught(|| engine.worker.process(input, &task));
+    let result = caught(|| {
+        engine
+            .worker
+            .process(input, &task)
+            .map_err(|error| error.to_string())
+    });
     drop(task);
     let elapsed = Moment::now().since(begun);
     let output = match result {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => {
-            return Err(failed(
-                running,
-                elapsed,
-                Failure::new(FailureKind::Error, error.to_string()),
-            ));
+            return Err(failed(running, elapsed, Failure::new(FailureKind::Error, error)));
         }
         Err(panic) => return Err(failed(running, elapsed, panic)),
     };
@@ -226,10 +232,15 @@ fn run_task<W: Worker>(
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     let head = (RecordKind::Output, codec.byte(), frame.index, nanos);
     let batch_limit = engine.store.batch_limit();
+    let mut bytes = Vec::new();
+    caught(|| codec.encode(&output, limit, &mut bytes))
+        .map_err(TaskEnd::Failed)?
+        .map_err(|error| TaskEnd::Failed(Failure::new(FailureKind::Output, error.to_string())))?;
     let pushed = running.with_claim(|claim| {
         let start = claim.content().len();
         record::push_with(claim.content(), head, |buffer| {
-            codec.encode(&output, limit, buffer)
+            buffer.extend_from_slice(&bytes);
+            Ok::<(), Error>(())
         })?;
         if claim.content().len() as u64 > batch_limit {
             claim.content().truncate(start);
@@ -335,7 +346,17 @@ pub(super) fn fail<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, t
 
 fn publish<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, tasks: u64) -> End {
     record::push_end(claim.content(), tasks);
-    match claim.publish(&engine.store, &mut |error, wait| park(engine, error, wait)) {
+    let mut told = String::new();
+    let mut patience = |error: &io::Error, wait| {
+        // Long waits come in pieces, with a heartbeat in between: they are told of once.
+        let is_news = error.to_string() != std::mem::replace(&mut told, error.to_string());
+        if is_news {
+            park(engine, error, wait)
+        } else {
+            wait_out(engine, wait)
+        }
+    };
+    match claim.publish(&engine.store, &mut patience) {
         Ok(Published::First) => {
             engine.counts.ok.fetch_add(tasks, Ordering::SeqCst);
             let event = Event::Accepted {
@@ -373,6 +394,11 @@ pub(super) fn park<W>(engine: &Engine<W>, error: &io::Error, wait: Duration) -> 
         error: error.to_string(),
         wait,
     });
+    wait_out(engine, wait)
+}
+
+/// Waits; `false` once the worker is told to stop now.
+fn wait_out<W>(engine: &Engine<W>, wait: Duration) -> bool {
     let end = Moment::now().plus(wait);
     loop {
         let seen = engine.config.stop.waker().seen();

@@ -101,6 +101,7 @@ pub(super) fn run_here<W: Worker>(
 /// A stop file that was there before the worker may belong to a run that is just being taken up again.
 fn wait_for_old_stop(config: &WorkerConfig, store: &Store) -> Result<bool> {
     let end = Moment::now().plus(OLD_STOP.min(config.idle_exit));
+    let (look, _) = config.poll_for(store);
     loop {
         let seen = config.stop.waker().seen();
         if store
@@ -114,7 +115,7 @@ fn wait_for_old_stop(config: &WorkerConfig, store: &Store) -> Result<bool> {
         if left.is_zero() || config.stop.requested().is_some() {
             return Ok(false);
         }
-        config.stop.waker().wait(seen, left.min(Duration::from_secs(1)));
+        config.stop.waker().wait(seen, left.min(look));
     }
 }
 
@@ -242,7 +243,12 @@ impl<W> Engine<W> {
 
     /// Notes that an attempt failed here, so that others come first when it is tried again.
     pub(super) fn note_failure(&self, round: RoundNumber, stem: Stem) {
-        lock(&self.failed_here).insert((round, stem));
+        let mut failed = lock(&self.failed_here);
+        // It only prefers others: a million entries are not worth their memory.
+        if failed.len() >= 100_000 {
+            failed.clear();
+        }
+        failed.insert((round, stem));
     }
 
     /// Notes how long an input file took.

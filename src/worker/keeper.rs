@@ -170,7 +170,7 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
         if timeout.is_some_and(|timeout| age >= timeout) {
             attempt.ask_to_stop(StopReason::Timeout);
         }
-        let hangs = timeout.is_some_and(|timeout| age >= timeout + engine.config.grace);
+        let hangs = timeout.is_some_and(|timeout| age >= timeout.saturating_add(engine.config.grace));
         if out_of_grace {
             if let Some(claim) = attempt.take_claim() {
                 attempt::give_back(

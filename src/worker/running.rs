@@ -79,6 +79,11 @@ impl Running {
         let after = u64::try_from(now.since(self.begun).as_nanos()).unwrap_or(u64::MAX);
         self.task_begun.store(after, Ordering::Relaxed);
         self.progress.store(f32::NAN.to_bits(), Ordering::Relaxed);
+        // The timeout is each task's own.
+        let timeout = StopReason::Timeout as u8;
+        let _ = self
+            .reason
+            .compare_exchange(timeout, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// How long the task that runs has been running.
@@ -98,7 +103,13 @@ impl Running {
     }
 
     pub(super) fn ask_to_stop(&self, reason: StopReason) {
-        // The first reason counts.
+        // The first reason counts, but a worker that must leave does not ask twice.
+        if reason == StopReason::Told {
+            let timeout = StopReason::Timeout as u8;
+            let _ = self
+                .reason
+                .compare_exchange(timeout, reason as u8, Ordering::SeqCst, Ordering::SeqCst);
+        }
         let _ = self
             .reason
             .compare_exchange(0, reason as u8, Ordering::SeqCst, Ordering::SeqCst);

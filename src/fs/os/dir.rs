@@ -203,7 +203,7 @@ impl Dir for OsDir {
         use std::os::unix::fs::PermissionsExt;
         let path = self.sure_path();
         let mut file = tempfile::Builder::new()
-            .prefix(".")
+            .prefix(&format!(".{}.", component(name)?))
             .suffix(".tmp")
             .permissions(fs::Permissions::from_mode(self.modes.file))
             .tempfile_in(&path)?;

@@ -33,7 +33,16 @@ pub(crate) fn is_alive(other: &ProcessMark) -> Option<bool> {
     if !known || !same {
         return None;
     }
-    Some(start_time(other.pid) == Some(other.start))
+    match fs::read_to_string(format!("/proc/{}/stat", other.pid)) {
+        Ok(stat) => Some(parse_stat(&stat) == Some(other.start)),
+        // With `hidepid` other users' processes are hidden in /proc, so only the kernel's own word counts.
+        Err(_) => is_gone(other.pid).then_some(false),
+    }
+}
+
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 
 fn boot_id() -> String {

@@ -52,7 +52,8 @@ fn full_disk_is_waited_out_by_a_worker() {
             parked += world.events("Parked");
         }
     }
-    assert!(parked > 50, "{parked}");
+    // Each trouble is told once, however long it lasts.
+    assert!(parked > 20, "{parked}");
 }
 
 #[test]
