@@ -116,9 +116,9 @@ impl StoreConfig {
 
     /// Sets how long one task may take. Default: no limit.
     ///
-    /// A task is first asked to stop ([`Task::should_stop`](crate::Task::should_stop)); if it has not returned
-    /// 10 s later (see [`WorkerConfig::grace`](crate::WorkerConfig::grace)), its thread is left behind. Either
-    /// way the attempt has failed.
+    /// A task is first asked to stop ([`Task::should_stop`](crate::Task::should_stop)); an output that it still gives is
+    /// taken. If it has not returned 10 s later (see [`WorkerConfig::grace`](crate::WorkerConfig::grace)), its thread is
+    /// left behind, and the attempt has failed.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

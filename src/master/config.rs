@@ -46,7 +46,8 @@ impl MasterConfig {
 
     /// Sets how many shards may be in the store at a time, those that are being cleaned included. Default: 8.
     ///
-    /// It bounds the number of files: two for each input file.
+    /// It bounds the number of files: two for each input file. Beside these, shards in which tasks have failed keep the
+    /// files of those tasks, and shards of more than 8 MiB keep all of theirs.
     pub fn window(mut self, window: usize) -> Self {
         self.window = window;
         self

@@ -323,11 +323,16 @@ pub(super) fn give_back<W>(engine: &Engine<W>, running: &Running, claim: Claim, 
     claim.release(why);
 }
 
-/// Ends the attempt in failure; its records say why.
-pub(super) fn fail<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, tasks: u64) -> End {
+/// Counts and notes an attempt that ends in failure.
+pub(super) fn count_failure<W>(engine: &Engine<W>, running: &Running, tasks: u64) {
     engine.counts.failed.fetch_add(1, Ordering::SeqCst);
     engine.note_failure(running.round, running.stem);
     note(engine, running, tasks, "fail");
+}
+
+/// Ends the attempt in failure; its records say why.
+fn fail<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, tasks: u64) -> End {
+    count_failure(engine, running, tasks);
     let mut wait = crate::clock::Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
     loop {
         let error = match claim.end(Kind::Fail, "the task failed") {

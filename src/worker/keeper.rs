@@ -10,6 +10,7 @@ use super::engine::{Engine, SlotEnd};
 use super::running::{Running, StopReason};
 use crate::clock::Moment;
 use crate::error::{IoContext, Result};
+use crate::layout::Kind;
 use crate::observe::Event;
 use crate::record::{self, RecordKind};
 use crate::store::{Progress, Pulse};
@@ -185,7 +186,11 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
             let failure = attempt::timed_out(age);
             attempt::tell_failure(engine, &attempt, &failure);
             record::push_json(claim.content(), RecordKind::Failure, attempt.index(), 0, &failure);
-            attempt::fail(engine, &attempt, claim, 1);
+            attempt::count_failure(engine, &attempt, 1);
+            // Tried once: the keeper must not wait. Where it fails, the others find a silent attempt.
+            if let Err((_, error)) = claim.end(Kind::Fail, "the task hangs") {
+                trouble(engine, "a failed attempt could not be marked", &error);
+            }
             abandon(engine, &attempt);
         }
     }
