@@ -55,7 +55,8 @@ pub trait Master {
 
     /// Returns the inputs of a round, as a stream; `None`, or a stream without a single input, ends the run.
     ///
-    /// Only a bounded part of the stream is in the store at any time. A stream that never ends is a round that
+    /// Only a bounded part of the stream is in the store at any time. While the stream waits for its next input nothing
+    /// is collected, so it must not wait for outcomes. A stream that never ends is a round that
     /// never ends.
     ///
     /// # Errors

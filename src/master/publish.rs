@@ -13,7 +13,8 @@ use crate::observe::Event;
 use crate::record::{self, RecordKind};
 use crate::store::{ShardWriter, Store};
 
-/// A source that gives nothing for this long has what it gave published.
+/// After this long a shard, or a batch, is published as it is. The clock is read between two inputs: a source that
+/// blocks keeps what it gave before.
 const SLOW_SOURCE: Duration = Duration::from_secs(1);
 
 /// A shard that is ready to be renamed into place.

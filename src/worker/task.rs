@@ -83,7 +83,8 @@ impl Task<'_> {
 
     /// Keeps a state from which the next attempt can go on, should this one not end.
     ///
-    /// It replaces the attempt's last checkpoint, in two stages; nothing is left of it once the task has ended.
+    /// It replaces the attempt's last checkpoint, in two stages, and goes away when the shard is
+    /// cleaned.
     ///
     /// # Errors
     ///
@@ -135,7 +136,7 @@ impl Task<'_> {
 impl Drop for Task<'_> {
     fn drop(&mut self) {
         if let Some(path) = self.scratch.get() {
-            // What cannot be removed is only space; the audit names it.
+            // What cannot be removed is only space.
             let _ = std::fs::remove_dir_all(path);
         }
     }
