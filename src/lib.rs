@@ -106,7 +106,7 @@ pub use map::{Map, map};
 pub use master::{Inputs, Master, MasterConfig};
 pub use name::{RoundNumber, TaskId};
 pub use observe::Event;
-pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary};
+pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary, TaskError};
 pub use store::{Audit, Reclaim, Reclaimed, RoundStatus, Status, Store, Violation, WorkerStatus};
 pub use wait::{How, Stop};
 pub use worker::{Task, Worker, WorkerConfig, WorkerSummary};

@@ -34,7 +34,73 @@ pub struct Failure {
     /// Where it panicked, as `file:line:column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// What the task said about it to other programs: see [`TaskError::detail`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
+
+/// An error of a task that says more than its text.
+///
+/// Any error makes an attempt fail. This one can also carry a text for programs, and say that no further attempt
+/// would help.
+///
+/// ```
+/// use flockwork::{BoxError, TaskError};
+///
+/// fn check(n: i64) -> Result<i64, BoxError> {
+///     if n < 0 {
+///         return Err(TaskError::new("the number is negative").detail("{\"line\":7}").last().into());
+///     }
+///     Ok(n)
+/// }
+/// assert_eq!(check(-1).unwrap_err().to_string(), "the number is negative");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskError {
+    message: String,
+    detail: Option<String>,
+    is_last: bool,
+}
+
+impl TaskError {
+    /// Makes one from a text for people.
+    pub fn new(message: impl Into<String>) -> TaskError {
+        TaskError {
+            message: message.into(),
+            detail: None,
+            is_last: false,
+        }
+    }
+
+    /// Adds a text for programs; it is kept as [`Failure::detail`].
+    pub fn detail(mut self, detail: impl Into<String>) -> TaskError {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says that no further attempt is to be made, whatever the store's retries are.
+    pub fn last(mut self) -> TaskError {
+        self.is_last = true;
+        self
+    }
+
+    /// Returns the failure that it means, and whether it is the last.
+    pub(crate) fn into_failure(self) -> (Failure, bool) {
+        let failure = Failure {
+            detail: self.detail,
+            ..Failure::new(FailureKind::Error, self.message)
+        };
+        (failure, self.is_last)
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TaskError {}
 
 /// What sort of failure a task ended with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +127,7 @@ impl Failure {
             kind,
             message: message.into(),
             place: None,
+            detail: None,
         }
     }
 }

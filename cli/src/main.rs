@@ -1,4 +1,8 @@
-//! The command `flockwork`: looks after stores, whatever their tasks are.
+//! The command `flockwork`: sweeps of any program, and looking after stores.
+
+mod exec;
+mod sweep;
+mod task;
 
 use std::process::ExitCode;
 

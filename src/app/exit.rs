@@ -41,11 +41,11 @@ pub(super) fn code_of_signal(signal: i32) -> u8 {
 }
 
 /// What a verb returns: a code, or an error that is shown before the program ends with the error's code.
-pub(super) type Ended = Result<u8, Failed>;
+pub type Ended = Result<u8, Failed>;
 
 /// Why a verb could not do its work.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub enum Failed {
     /// The library said so.
     Library(Error),
     /// We say so: code, text, hint.
@@ -53,11 +53,18 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    pub(super) fn usage(text: impl Into<String>, hint: impl Into<String>) -> Failed {
+    /// Makes one with a code, what went wrong, and what to do about it.
+    pub fn new(code: u8, text: impl Into<String>, hint: Option<String>) -> Failed {
+        Failed::Ours(code, text.into(), hint)
+    }
+
+    /// The command line, a setting or an input makes no sense: what, and what to do.
+    pub fn usage(text: impl Into<String>, hint: impl Into<String>) -> Failed {
         Failed::Ours(USAGE, text.into(), Some(hint.into()))
     }
 
-    pub(super) fn code(&self) -> u8 {
+    /// Returns the exit code.
+    pub fn code(&self) -> u8 {
         match self {
             Failed::Library(error) => code_of(error),
             Failed::Ours(code, ..) => *code,
@@ -65,7 +72,7 @@ impl Failed {
     }
 
     /// Returns the lines that a person sees.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let (text, hint) = match self {
             Failed::Library(error) => {
                 let hint = match error.kind() {

@@ -77,7 +77,7 @@ mod progress;
 mod screen;
 mod shown;
 mod signals;
-mod times;
+pub mod times;
 mod verbs;
 
 use std::path::Path;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 /// Reads a duration such as `250ms`, `90s`, `10m` or `1h30m`.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     let example = "write it with a unit, such as 250ms, 90s, 10m or 1h30m";
     let signed: jiff::SignedDuration = text.parse().map_err(|_| example.to_owned())?;
     Duration::try_from(signed).map_err(|_| format!("a duration is not negative; {example}"))
 }
 
 /// Reads `LEAST..GREATEST`, or one duration that is both.
-pub(super) fn parse_range(text: &str) -> Result<(Duration, Duration), String> {
+pub fn parse_range(text: &str) -> Result<(Duration, Duration), String> {
     let (least, greatest) = match text.split_once("..") {
         Some((least, greatest)) => (parse(least)?, parse(greatest)?),
         None => (parse(text)?, parse(text)?),
@@ -22,7 +22,7 @@ pub(super) fn parse_range(text: &str) -> Result<(Duration, Duration), String> {
 }
 
 /// Writes a duration so that [`parse`] reads it back.
-pub(super) fn exact(duration: Duration) -> String {
+pub fn exact(duration: Duration) -> String {
     match duration.subsec_nanos() {
         0 => format!("{}s", duration.as_secs()),
         nanos if nanos % 1_000_000 == 0 => format!("{}ms", duration.as_millis()),
@@ -31,7 +31,7 @@ pub(super) fn exact(duration: Duration) -> String {
 }
 
 /// Writes a duration for people, short: `340us`, `12ms`, `0.3s`, `12.5s`, `4m36s`, `1h05m`, `3d04h`.
-pub(super) fn short(duration: Duration) -> String {
+pub fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 if duration.is_zero() => "0s".to_owned(),
@@ -45,12 +45,12 @@ pub(super) fn short(duration: Duration) -> String {
 }
 
 /// Returns the time of day here, as `18:37:31`.
-pub(super) fn time_of_day() -> String {
+pub fn time_of_day() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
 }
 
 /// Returns the time of day that comes after `wait`: `18:42`, with the date if that is another day.
-pub(super) fn time_after(wait: Duration) -> String {
+pub fn time_after(wait: Duration) -> String {
     let now = jiff::Zoned::now();
     match now.checked_add(wait) {
         Ok(then) if then.date() == now.date() => then.strftime("%H:%M").to_string(),

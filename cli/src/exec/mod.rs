@@ -1,0 +1,1 @@
+//! Running a command: one attempt at a task.
