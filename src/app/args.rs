@@ -33,14 +33,6 @@ pub(super) enum Verb<M: Args, W: Args> {
     Tool(Tool),
 }
 
-/// The command line of the command `flockwork`: the verbs that need no program of the user's.
-#[derive(Debug, Parser)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
-pub(super) struct ToolCli {
-    #[command(subcommand)]
-    pub(super) tool: Tool,
-}
-
 /// The verbs that need only a store.
 #[derive(Debug, Subcommand)]
 pub(super) enum Tool {
@@ -55,11 +47,13 @@ pub(super) enum Tool {
 }
 
 /// Which store.
+///
+/// The positional argument of every verb.
 #[derive(Debug, Args)]
-pub(super) struct Place {
+pub struct Place {
     /// The directory of the store, by habit NAME.flock; if it is not given, the only *.flock here
     #[arg(value_name = "STORE", env = "FLOCKWORK_STORE")]
-    pub(super) store: Option<PathBuf>,
+    pub store: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -113,8 +107,9 @@ pub(super) struct WorkerArgs<W: Args> {
     pub(super) parent: Option<u32>,
 }
 
+/// What the verbs that only read are given.
 #[derive(Debug, Args)]
-pub(super) struct ReadArgs {
+pub struct ReadArgs {
     #[command(flatten)]
     pub(super) place: Place,
     /// How to write it on stdout
@@ -122,16 +117,18 @@ pub(super) struct ReadArgs {
     pub(super) format: Format,
 }
 
+/// How something is written on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub enum Format {
     /// For people; may change
     Table,
     /// For programs; only ever grows
     Json,
 }
 
+/// What the verb `stop` is given.
 #[derive(Debug, Args)]
-pub(super) struct StopArgs {
+pub struct StopArgs {
     #[command(flatten)]
     pub(super) place: Place,
     /// Give running tasks back instead of finishing them
@@ -142,8 +139,9 @@ pub(super) struct StopArgs {
     pub(super) why: String,
 }
 
+/// What the verb `reclaim` is given.
 #[derive(Debug, Args)]
-pub(super) struct ReclaimArgs {
+pub struct ReclaimArgs {
     #[command(flatten)]
     pub(super) place: Place,
     /// First tasks of input files, as ROUND/NUMBER, whoever holds them; name the store before them
@@ -191,23 +189,6 @@ pub(super) fn command<M: Args, W: Args>(program: &str) -> Command {
         }
     }
     command
-}
-
-/// Returns the parser of the command `flockwork`.
-pub(super) fn tool_command(program: &str) -> Command {
-    let verbs: Vec<String> = ToolCli::command()
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .collect();
-    let command = ToolCli::command()
-        .bin_name(program)
-        .display_name(program)
-        .about("Looks after a work queue that is a directory")
-        .after_help(help::CODES)
-        .version(env!("CARGO_PKG_VERSION"));
-    verbs
-        .iter()
-        .fold(command, |command, verb| with_help(command, verb, program, ""))
 }
 
 fn with_help(command: Command, verb: &str, program: &str, more: &str) -> Command {
@@ -263,21 +244,6 @@ mod tests {
         };
         assert_eq!(run.place.store.as_deref(), Some(std::path::Path::new("x.flock")));
         assert_eq!(run.master.file, PathBuf::from("numbers"));
-    }
-
-    #[test]
-    fn the_tools_are_the_verbs_without_a_program() {
-        tool_command("flockwork").debug_assert();
-        let parsed = tool_command("flockwork")
-            .try_get_matches_from(["x", "status", "x.flock"])
-            .unwrap();
-        let parsed = <ToolCli as clap::FromArgMatches>::from_arg_matches(&parsed).unwrap();
-        assert!(matches!(parsed.tool, Tool::Status(_)), "{parsed:?}");
-        assert!(
-            tool_command("flockwork")
-                .try_get_matches_from(["x", "run", "x.flock"])
-                .is_err()
-        );
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct Board {
     tasks: BTreeMap<RoundNumber, u64>,
     /// Whether the newest round has all its inputs.
     complete: bool,
+    /// How many tasks there are in all, if somebody knows more than the store.
+    total: Option<u64>,
     pub(super) ok: u64,
     pub(super) failed: u64,
     /// Outcomes of a second or later attempt.
@@ -45,6 +47,25 @@ pub(super) struct Pace {
 }
 
 impl Board {
+    /// Takes note of how many tasks there are in all, also those that are not in the store yet.
+    pub(super) fn set_total(&mut self, total: u64) {
+        self.total = Some(total);
+    }
+
+    /// Begins to count anew: every outcome is handed over once more.
+    pub(super) fn forget_counts(&mut self) {
+        (self.ok, self.failed) = (0, 0);
+        self.samples.clear();
+    }
+
+    /// Takes note of what the store's status says, when no events come.
+    pub(super) fn set_counts(&mut self, ok: u64, failed: u64, total: u64, now: Instant) {
+        (self.ok, self.failed, self.total) = (ok, failed, Some(total));
+        if self.samples.is_empty() {
+            self.samples.push_back((now, ok + failed));
+        }
+    }
+
     /// Takes note of an event.
     pub(super) fn note(&mut self, event: &Event, now: Instant) {
         match event {
@@ -95,7 +116,12 @@ impl Board {
 
     /// How many tasks there are so far, in all rounds.
     pub(super) fn tasks(&self) -> u64 {
-        self.tasks.values().sum()
+        let published = self.tasks.values().sum();
+        self.total.map_or(published, |total| total.max(published))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.complete || self.total.is_some()
     }
 
     /// Whether there are tasks that have not ended.
@@ -144,14 +170,16 @@ impl Board {
         }
         let rate = completions as f64 / seconds;
         let rest = self.tasks().saturating_sub(self.collected()) as f64 / rate;
-        let left = Duration::try_from_secs_f64(rest).ok().filter(|_| self.complete);
+        let left = Duration::try_from_secs_f64(rest)
+            .ok()
+            .filter(|_| self.is_complete());
         Some(Pace { rate, left })
     }
 
     /// Returns `612/1200 51%`; a `+` says that there will be more.
     fn share(&self) -> String {
         let (collected, tasks) = (self.collected(), self.tasks());
-        match self.complete {
+        match self.is_complete() {
             true => format!("{collected}/{tasks} {}%", collected * 100 / tasks.max(1)),
             false => format!("{collected}/{tasks}+"),
         }

@@ -72,6 +72,7 @@ pub mod exit;
 mod flags;
 mod help;
 mod lines;
+mod local;
 mod place;
 mod progress;
 mod screen;
@@ -79,6 +80,8 @@ mod shown;
 mod signals;
 pub mod times;
 mod verbs;
+mod watching;
+mod work;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -86,8 +89,14 @@ use std::process::ExitCode;
 pub use clap;
 use clap::FromArgMatches;
 
-use self::args::{Cli, Tool, ToolCli, Verb};
-use self::screen::Screen;
+use self::args::{Cli, Tool, Verb};
+pub use self::args::{Format, Place, ReadArgs, ReclaimArgs, StopArgs};
+pub use self::help::CODES;
+pub use self::local::{Local, Ran, Total, Workers, absolute};
+pub use self::place::named;
+pub use self::screen::Screen;
+pub use self::verbs::{audit, reclaim, stop};
+pub use self::work::Work;
 use crate::master::Master;
 use crate::worker::Worker;
 
@@ -107,19 +116,11 @@ where
         .try_get_matches()
         .and_then(|matches| Cli::<M, W>::from_arg_matches(&matches));
     conclude(parsed.map(|cli| match cli.verb {
-        Verb::Run(args) => verbs::run::<M, W>(args, &program),
+        Verb::Run(args) => verbs::run::<M, W>(args),
         Verb::Master(args) => verbs::master(args, &program),
         Verb::Worker(args) => verbs::worker(args),
         Verb::Tool(tool) => use_tool(&tool),
     }))
-}
-
-/// Does what the command `flockwork` does: `status`, `stop`, `reclaim` and `audit` of any store, whatever its tasks are.
-pub fn tools() -> ExitCode {
-    let parsed = args::tool_command(&program_name())
-        .try_get_matches()
-        .and_then(|matches| ToolCli::from_arg_matches(&matches));
-    conclude(parsed.map(|cli| use_tool(&cli.tool)))
 }
 
 fn use_tool(tool: &Tool) -> Result<u8, exit::Failed> {
@@ -141,7 +142,9 @@ fn program_name() -> String {
 }
 
 /// Tells what went wrong, if anything did, and gives the exit code.
-fn conclude(done: Result<Result<u8, exit::Failed>, clap::Error>) -> ExitCode {
+///
+/// Help goes to stdout, errors to stderr.
+pub fn conclude(done: Result<Result<u8, exit::Failed>, clap::Error>) -> ExitCode {
     match done {
         Ok(ended) => exit::exit(ended.unwrap_or_else(|failed| {
             Screen::plain().line(&failed.text());

@@ -13,7 +13,11 @@ use crate::store::Store;
 use crate::wait::Stop;
 
 /// Returns the store that was named, or the only `*.flock` in the current directory.
-pub(super) fn named(store: Option<&Path>) -> Result<PathBuf, Failed> {
+///
+/// # Errors
+///
+/// If none is named and there is not exactly one here.
+pub fn named(store: Option<&Path>) -> Result<PathBuf, Failed> {
     if let Some(path) = store {
         return Ok(path.to_owned());
     }

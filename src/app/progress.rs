@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::board::Board;
+use super::local::Total;
 use super::screen::Screen;
 use crate::store::Store;
 use crate::wait::{Waker, lock};
@@ -29,13 +30,18 @@ struct Shared {
 
 impl Progress {
     /// Begins to show; without a thread to do it, nothing is shown.
-    pub(super) fn start(store: &Store, board: &Arc<Mutex<Board>>, screen: &Screen) -> Progress {
+    pub(super) fn start(
+        store: &Store,
+        board: &Arc<Mutex<Board>>,
+        screen: &Screen,
+        total: Option<Arc<Total>>,
+    ) -> Progress {
         let shared = Arc::new(Shared::default());
         let (store, board, screen) = (store.clone(), Arc::clone(board), screen.clone());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("flockwork-progress".into())
-            .spawn(move || show(&store, &board, &screen, &theirs));
+            .spawn(move || show(&store, &board, &screen, total.as_deref(), &theirs));
         Progress {
             shared,
             thread: thread.ok(),
@@ -54,7 +60,7 @@ impl Progress {
     }
 }
 
-fn show(store: &Store, board: &Mutex<Board>, screen: &Screen, shared: &Shared) {
+fn show(store: &Store, board: &Mutex<Board>, screen: &Screen, total: Option<&Total>, shared: &Shared) {
     let mut next_count = Instant::now();
     let mut next_line = Instant::now() + screen.every();
     loop {
@@ -75,6 +81,10 @@ fn show(store: &Store, board: &Mutex<Board>, screen: &Screen, shared: &Shared) {
             // Trouble with figures never stops a run.
             let running = store.status().ok().map(|status| status.running());
             lock(board).running = running;
+            if let Some(total) = total {
+                let total = total();
+                lock(board).set_total(total);
+            }
             next_count = now + COUNT.max(now.elapsed() * COUNT_SHARE);
         }
         if screen.has_bar() {

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The talk of this program; clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Screen {
+pub struct Screen {
     /// There only on a terminal.
     bar: Option<ProgressBar>,
     /// Whether the bar is on the screen.
@@ -21,7 +21,7 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Lines only.
-    pub(super) fn plain() -> Screen {
+    pub fn plain() -> Screen {
         Screen {
             bar: None,
             drawn: Arc::default(),
@@ -30,7 +30,7 @@ impl Screen {
     }
 
     /// A bar too, if stderr is a terminal.
-    pub(super) fn with_bar() -> Screen {
+    pub fn with_bar() -> Screen {
         if !std::io::stderr().is_terminal() {
             return Screen::plain();
         }
@@ -51,7 +51,7 @@ impl Screen {
     }
 
     /// Prints a line, or several.
-    pub(super) fn line(&self, text: &str) {
+    pub fn line(&self, text: &str) {
         // Nobody may listen any more; that stops nothing.
         let print = || drop(writeln!(std::io::stderr(), "{text}"));
         match self.drawn() {

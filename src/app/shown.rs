@@ -18,6 +18,7 @@ pub(super) struct Shown<M> {
     screen: Screen,
     times: Vec<Duration>,
     taken: usize,
+    collected: bool,
 }
 
 impl<M> Shown<M> {
@@ -27,7 +28,17 @@ impl<M> Shown<M> {
             screen: screen.clone(),
             times: Vec::new(),
             taken: 0,
+            collected: false,
         }
+    }
+
+    /// Says whether the master was given any outcome.
+    pub(super) fn was_called(&self) -> bool {
+        self.collected
+    }
+
+    pub(super) fn into_inner(self) -> M {
+        self.master
     }
 
     fn note_time(&mut self, time: Duration) {
@@ -57,6 +68,7 @@ impl<M: Master> Master for Shown<M> {
     }
 
     fn collect(&mut self, outcome: Outcome<M::Input, M::Output>) -> Result<(), BoxError> {
+        self.collected = true;
         if outcome.result.is_ok() {
             self.note_time(outcome.elapsed);
         }

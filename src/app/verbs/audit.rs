@@ -9,8 +9,12 @@ use crate::app::exit::{Ended, NOT_OK, OK};
 use crate::app::{place, screen};
 use crate::store::{Audit, Store};
 
-/// Runs the verb.
-pub(in crate::app) fn audit(args: &ReadArgs) -> Ended {
+/// Runs the verb `audit`; returns the exit code.
+///
+/// # Errors
+///
+/// What the store says, and what makes no sense in the arguments.
+pub fn audit(args: &ReadArgs) -> Ended {
     let path = place::named(args.place.store.as_deref())?;
     let audit = Store::open(&path)?.audit()?;
     screen::result(&match args.format {

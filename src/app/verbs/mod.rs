@@ -9,10 +9,10 @@ mod status;
 mod stop;
 mod worker;
 
-pub(super) use audit::audit;
+pub use audit::audit;
 pub(super) use master::master;
-pub(super) use reclaim::reclaim;
+pub use reclaim::reclaim;
 pub(super) use run::run;
 pub(super) use status::status;
-pub(super) use stop::stop;
+pub use stop::stop;
 pub(super) use worker::worker;

@@ -7,8 +7,12 @@ use crate::app::screen::{self, Screen};
 use crate::name::{RoundNumber, TaskId};
 use crate::store::{Reclaim, Store};
 
-/// Runs the verb.
-pub(in crate::app) fn reclaim(args: &ReclaimArgs) -> Ended {
+/// Runs the verb `reclaim`; returns the exit code.
+///
+/// # Errors
+///
+/// What the store says, and what makes no sense in the arguments.
+pub fn reclaim(args: &ReclaimArgs) -> Ended {
     let path = place::named(args.place.store.as_deref())?;
     let tasks: Vec<TaskId> = args
         .tasks

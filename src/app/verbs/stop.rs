@@ -7,8 +7,12 @@ use crate::app::screen::Screen;
 use crate::store::Store;
 use crate::wait::How;
 
-/// Runs the verb.
-pub(in crate::app) fn stop(args: &StopArgs) -> Ended {
+/// Runs the verb `stop`; returns the exit code.
+///
+/// # Errors
+///
+/// What the store says, and what makes no sense in the arguments.
+pub fn stop(args: &StopArgs) -> Ended {
     let path = place::named(args.place.store.as_deref())?;
     let store = Store::open(&path)?;
     let (how, what) = match args.now {

@@ -1,0 +1,191 @@
+//! A worker that is watched: lines on stderr, orderly signals, a parent that may be gone.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::exit::{Ended, Failed, NOT_OK, OK, code_of};
+use super::lines::{self, Teller};
+use super::screen::Screen;
+use super::signals::{self, OnSignal};
+use super::{place, times};
+use crate::error::ErrorKind;
+use crate::name::TaskId;
+use crate::observe::Event;
+use crate::store::Store;
+use crate::wait::{How, Stop, lock};
+use crate::worker::{Worker, WorkerConfig, WorkerSummary};
+
+/// How often a worker looks whether its parent is still there.
+const PARENT: Duration = Duration::from_millis(250);
+
+/// The tasks that run here, with the time they began.
+type Running = Arc<Mutex<BTreeMap<TaskId, Instant>>>;
+
+/// A worker in this process, watched by a person or by the program that started it.
+///
+/// It is what the verb `worker` does; a program with verbs of its own can use it too.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The store; it is waited for as long as for work.
+    pub store: PathBuf,
+    /// Settings of the worker; [`WorkerConfig::stop`] and [`WorkerConfig::on_event`] are set here.
+    pub config: WorkerConfig,
+    /// As in [`WorkerConfig::idle_exit`]: so long the store is waited for.
+    pub idle_exit: Duration,
+    /// What the first signal does to running tasks.
+    pub on_signal: How,
+    /// Tell only of trouble.
+    pub quiet: bool,
+    /// Leave when the parent is no longer this process.
+    pub parent: Option<u32>,
+}
+
+impl Work {
+    /// Works until there is nothing left to do; returns the exit code.
+    ///
+    /// `make` is called once the store is there, with the handle that stops the worker. Beside the worker it may return
+    /// something that lives as long as the worker does.
+    ///
+    /// # Errors
+    ///
+    /// If the store is not there, if signals cannot be listened to, and what `make` returns.
+    pub fn run<W: Worker, G>(mut self, make: impl FnOnce(&Store, &Stop) -> Result<(W, G), Failed>) -> Ended {
+        let (screen, stop) = (Screen::plain(), Stop::new());
+        let running = Running::default();
+        let caught = signals::listen(ToWorker {
+            screen: screen.clone(),
+            stop: stop.clone(),
+            how: self.on_signal,
+            running: Arc::clone(&running),
+        })?;
+        if let Some(parent) = self.parent {
+            follow(parent, &stop);
+        }
+        let limit = self.idle_exit;
+        let on_wait = || {
+            let (limit, path) = (times::short(limit), self.store.display());
+            screen.line(&format!("waiting for the store {path} (up to {limit})"));
+        };
+        let Some(store) = place::wait_for(&self.store, limit, &stop, on_wait)? else {
+            return Ok(OK);
+        };
+        let (worker, beside) = make(&store, &stop)?;
+        let teller = if self.quiet {
+            Teller::QuietWorker
+        } else {
+            Teller::Worker
+        };
+        self.config =
+            self.config
+                .idle_exit(limit)
+                .stop(stop)
+                .on_event(watcher(screen.clone(), teller, running));
+        let result = self.config.run(&store, worker);
+        drop(beside);
+        let summary = match result {
+            Ok(summary) => summary,
+            Err(error) => {
+                // A store that is gone is told apart from a worker that broke.
+                let code = match error.kind() {
+                    ErrorKind::Io => NOT_OK,
+                    _ => code_of(&error),
+                };
+                screen.line(&Failed::from(error).text());
+                return Ok(code);
+            }
+        };
+        if !self.quiet {
+            let why = match (caught.code(), summary.stopped) {
+                (Some(_), _) => "told by a signal".to_owned(),
+                (None, Some(_)) => "told by the store".to_owned(),
+                (None, None) => format!("nothing to do for {}", times::short(limit)),
+            };
+            screen.line(&told(&summary, &why));
+        }
+        Ok(OK)
+    }
+}
+
+fn told(summary: &WorkerSummary, why: &str) -> String {
+    let mut text = format!("worker {} left ({why}): {} ok", summary.worker, summary.ok);
+    for (count, what) in [
+        (summary.failed, "failed attempts"),
+        (summary.given_back, "given back"),
+        (summary.discarded, "dropped, for another attempt was first"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    text
+}
+
+/// Leaves when the parent ends: nobody reads what is said any more, and nobody would ever ask it to stop.
+fn follow(parent: u32, stop: &Stop) {
+    let stop = stop.clone();
+    let body = move || {
+        while std::os::unix::process::parent_id() == parent {
+            let seen = stop.waker().seen();
+            stop.waker().wait(seen, PARENT);
+            if stop.requested().is_some() {
+                return;
+            }
+        }
+        stop.request(How::Now);
+    };
+    // Without this thread the worker leaves by the stop file or its idle time.
+    let _ = std::thread::Builder::new()
+        .name("flockwork-parent".into())
+        .spawn(body);
+}
+
+fn watcher(screen: Screen, teller: Teller, running: Running) -> impl Fn(&Event) + Send + Sync + 'static {
+    move |event| {
+        match event {
+            Event::Started { task, .. } => drop(lock(&running).insert(*task, Instant::now())),
+            Event::Accepted { task, .. }
+            | Event::Discarded { task, .. }
+            | Event::GivenBack { task, .. }
+            | Event::Failed { task, .. } => drop(lock(&running).remove(task)),
+            _ => {}
+        }
+        if let Some(line) = lines::of(event, teller) {
+            screen.line(&line);
+        }
+    }
+}
+
+struct ToWorker {
+    screen: Screen,
+    stop: Stop,
+    how: How,
+    running: Running,
+}
+
+impl OnSignal for ToWorker {
+    fn first(&self, _name: &str) {
+        self.stop.request(self.how);
+    }
+
+    fn second(&self, name: &str) {
+        self.screen.line(&format!(
+            "{name} again: ended at once; what ran will be done again"
+        ));
+    }
+
+    fn tell(&self) {
+        let running = lock(&self.running);
+        let tasks: Vec<_> = running
+            .iter()
+            .map(|(task, since)| format!("{task} for {}", times::short(since.elapsed())))
+            .collect();
+        let tasks = if tasks.is_empty() {
+            "nothing".to_owned()
+        } else {
+            tasks.join(", ")
+        };
+        self.screen.line(&format!("running: {tasks}"));
+    }
+}
