@@ -14,6 +14,7 @@ pub(super) const VERBS: &[(&str, &str)] = &[
 const SIGNALS: &str = "\
 Signals (INT, TERM, HUP, USR2, XCPU): the first stops in an orderly way, the second at once. USR1 tells what runs now.";
 
+/// The exit codes, as the help tells them.
 pub const CODES: &str = "\
 Exit codes:
   0    all that was asked for is ok; a worker left because it was told to, or was idle
