@@ -44,6 +44,8 @@ pub(super) struct Pace {
     pub(super) rate: f64,
     /// Until the end of the round, if all its inputs are there.
     pub(super) left: Option<Duration>,
+    /// How far off that may be, if there is enough to tell.
+    pub(super) give_or_take: Option<Duration>,
 }
 
 impl Board {
@@ -173,7 +175,15 @@ impl Board {
         let left = Duration::try_from_secs_f64(rest)
             .ok()
             .filter(|_| self.is_complete());
-        Some(Pace { rate, left })
+        let spread = spread(&self.samples, rate);
+        let give_or_take = left
+            .zip(spread)
+            .map(|(left, spread)| left.mul_f64(spread.min(9.0)));
+        Some(Pace {
+            rate,
+            left,
+            give_or_take,
+        })
     }
 
     /// Returns `612/1200 51%`; a `+` says that there will be more.
@@ -195,7 +205,9 @@ impl Board {
         if let Some(pace) = self.pace(now) {
             text.push_str(&format!("  {}/s", rate(pace.rate)));
             if let Some(left) = pace.left {
-                text.push_str(&format!("  ETA {}", times::short(left)));
+                let about = pace.give_or_take.map(|by| format!(" ±{}", times::short(by)));
+                let (end, left) = (times::time_after(left), times::short(left));
+                text.push_str(&format!("  ETA {end} ({left}{})", about.unwrap_or_default()));
             }
         }
         text
@@ -217,6 +229,32 @@ impl Board {
         line.truncate(79);
         line
     }
+}
+
+/// Returns how uncertain the rate is, as a share of it: the standard error of the rates of some bins of time.
+///
+/// Bins of 30 s, or shorter ones if there are not yet six of them.
+fn spread(samples: &VecDeque<(Instant, u64)>, rate: f64) -> Option<f64> {
+    const BIN: Duration = Duration::from_secs(30);
+    const FEWEST_BINS: usize = 3;
+    let (first, last) = (samples.front()?.0, samples.back()?.0);
+    let bin = BIN.min(last.saturating_duration_since(first) / 6);
+    let mut rates = Vec::new();
+    let (mut since, mut before) = *samples.front()?;
+    for (at, count) in samples.iter().skip(1) {
+        let took = at.saturating_duration_since(since);
+        if took >= bin && !took.is_zero() {
+            rates.push((count - before) as f64 / took.as_secs_f64());
+            (since, before) = (*at, *count);
+        }
+    }
+    if rates.len() < FEWEST_BINS || rate <= 0.0 {
+        return None;
+    }
+    let bins = rates.len() as f64;
+    let mean = rates.iter().sum::<f64>() / bins;
+    let variance = rates.iter().map(|rate| (rate - mean).powi(2)).sum::<f64>() / (bins - 1.0);
+    Some((variance / bins).sqrt() / rate)
 }
 
 fn rate(rate: f64) -> String {
@@ -272,6 +310,37 @@ mod tests {
         board.note(&published(100, true), now);
         assert_eq!(board.pace(now).unwrap().left, Some(Duration::from_secs(190)));
         assert!(board.line(now).contains("5/100 5%"), "{}", board.line(now));
+    }
+
+    #[test]
+    fn the_estimate_says_how_far_off_it_may_be() {
+        let begun = Instant::now();
+        let run = |rate_of: &dyn Fn(u64) -> u64| {
+            let mut board = Board::default();
+            board.note(&published(100_000, true), begun);
+            for second in 1..=200 {
+                for number in 0..rate_of(second) {
+                    board.note(&collected(number, None), begun);
+                }
+                board.sample(begun + Duration::from_secs(second));
+            }
+            board.pace(begun + Duration::from_secs(200)).unwrap()
+        };
+        let even = run(&|_| 10);
+        assert!(even.give_or_take.unwrap() < Duration::from_secs(2), "{even:?}");
+        // A minute of twenty, a minute of none.
+        let uneven = run(&|second| if second / 60 % 2 == 0 { 20 } else { 0 });
+        let (left, by) = (uneven.left.unwrap(), uneven.give_or_take.unwrap());
+        assert!(by > left / 10 && by < left, "{uneven:?}");
+    }
+
+    #[test]
+    fn tasks_that_are_not_published_yet_count_if_they_are_known() {
+        let mut board = Board::default();
+        board.set_total(500);
+        board.note(&published(100, false), Instant::now());
+        assert_eq!(board.tasks(), 500);
+        assert!(board.line(Instant::now()).contains(" 0/500 0%"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub use self::args::{Format, Place, ReadArgs, ReclaimArgs, StopArgs};
 pub use self::help::CODES;
 pub use self::local::{Local, Ran, Total, Workers, absolute};
 pub use self::place::named;
-pub use self::screen::Screen;
+pub use self::screen::{Screen, set_colour};
 pub use self::verbs::{audit, reclaim, stop};
 pub use self::work::Work;
 use crate::master::Master;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,6 +17,40 @@ pub struct Screen {
     drawn: Arc<AtomicBool>,
     /// The user's own output goes to a terminal too: then the bar makes way for it.
     shares: bool,
+    colour: bool,
+}
+
+/// Whether there is colour, if somebody has said so: 1 no, 2 yes.
+static COLOUR: AtomicU8 = AtomicU8::new(0);
+
+/// Sets whether stderr has colour. Default: on a terminal, unless `NO_COLOR` is set.
+pub fn set_colour(on: bool) {
+    COLOUR.store(1 + u8::from(on), Ordering::SeqCst);
+}
+
+fn has_colour() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    match COLOUR.load(Ordering::SeqCst) {
+        1 => false,
+        2 => true,
+        _ if is_set("NO_COLOR") => false,
+        _ => is_set("CLICOLOR_FORCE") || std::io::stderr().is_terminal(),
+    }
+}
+
+/// Gives a line its colour, by its first word.
+fn painted(line: &str) -> String {
+    let word = line.trim_start().split([' ', ':']).next().unwrap_or_default();
+    let code = match word {
+        "FAIL" | "FAILED" | "TIMEOUT" | "DAMAGED" | "VIOLATION" | "error" => "1;31",
+        "LOST" | "SLOW" | "WAIT" | "LATE" | "LOCK" | "BACK" | "CANCELLED" | "WARN" | "stopped" => "33",
+        "Summary" | "attention" => "1",
+        "note" | "hint" | "next" | "results" => "36",
+        _ => return line.to_owned(),
+    };
+    let (before, rest) = line.split_at(line.len() - line.trim_start().len());
+    let (_, rest) = rest.split_at(word.len());
+    format!("{before}\u{1b}[{code}m{word}\u{1b}[0m{rest}")
 }
 
 impl Screen {
@@ -26,6 +60,7 @@ impl Screen {
             bar: None,
             drawn: Arc::default(),
             shares: false,
+            colour: has_colour(),
         }
     }
 
@@ -43,6 +78,7 @@ impl Screen {
             bar: Some(bar),
             drawn: Arc::default(),
             shares: std::io::stdout().is_terminal(),
+            colour: has_colour(),
         }
     }
 
@@ -52,6 +88,10 @@ impl Screen {
 
     /// Prints a line, or several.
     pub fn line(&self, text: &str) {
+        let text = match self.colour {
+            true => text.lines().map(painted).collect::<Vec<_>>().join("\n"),
+            false => text.to_owned(),
+        };
         // Nobody may listen any more; that stops nothing.
         let print = || drop(writeln!(std::io::stderr(), "{text}"));
         match self.drawn() {
@@ -106,4 +146,18 @@ impl Screen {
 /// Prints results on stdout; says whether somebody takes them.
 pub(super) fn result(text: &str) -> bool {
     writeln!(std::io::stdout(), "{text}").is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_gives_the_colour() {
+        assert_eq!(painted("FAIL  7 x"), "\u{1b}[1;31mFAIL\u{1b}[0m  7 x");
+        assert_eq!(painted("  next  x"), "  \u{1b}[36mnext\u{1b}[0m  x");
+        assert_eq!(painted("error: no"), "\u{1b}[1;31merror\u{1b}[0m: no");
+        assert_eq!(painted("12 tasks FAIL"), "12 tasks FAIL");
+        assert_eq!(painted(""), "");
+    }
 }
