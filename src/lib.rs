@@ -107,6 +107,9 @@ pub use master::{Inputs, Master, MasterConfig};
 pub use name::{RoundNumber, TaskId};
 pub use observe::Event;
 pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary, TaskError};
-pub use store::{Audit, Reclaim, Reclaimed, RoundStatus, Status, Store, Violation, WorkerStatus};
+pub use store::{
+    Audit, Cancel, Cancelled, Reclaim, Reclaimed, Retried, Retry, RoundStatus, Status, Store, Violation,
+    WorkerStatus,
+};
 pub use wait::{How, Stop};
 pub use worker::{Task, Worker, WorkerConfig, WorkerSummary};

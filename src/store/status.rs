@@ -5,7 +5,6 @@ use super::workers::read_workers;
 use super::{DoneFile, State, Store};
 use crate::error::{IoContext, Result};
 use crate::fs::{DirRef, is_gone, os};
-use crate::layout::{self, Kind};
 use crate::name::{RoundNumber, ShardNumber, TaskId};
 
 /// What is in a store.
@@ -38,7 +37,7 @@ pub struct RoundStatus {
     pub running: u64,
     /// Tasks that nobody has taken (yet, or again).
     pub waiting: u64,
-    /// Tasks whose attempts are used up.
+    /// Tasks that failed for good.
     pub failed: u64,
 }
 
@@ -175,11 +174,7 @@ impl Store {
             if archived.contains(&input.stem) {
                 continue;
             }
-            // Beside a done file, inputs in between may be missing: then the file itself tells.
-            let by_names = state.tasks_of(position).filter(|_| archived.is_empty());
-            let by_file =
-                || super::inputs::tasks_in(self, &dir, &layout::plain_name(input.stem, Kind::In)).ok();
-            let tasks = by_names.or_else(by_file).unwrap_or(1);
+            let tasks = super::pick::tasks_of(self, &dir, &state, position, !archived.is_empty());
             match input.state {
                 State::Done => status.ok += tasks,
                 State::Running { .. } => status.running += tasks,

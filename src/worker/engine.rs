@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::attempt;
 use super::desk::{Desk, Look};
+use super::ending;
 use super::keeper;
 use super::running::{Running, StopReason};
 use super::{Worker, WorkerConfig, WorkerSummary};
@@ -280,7 +281,7 @@ impl<W: Worker> Engine<W> {
             match end {
                 attempt::End::Over => trouble.reset(),
                 attempt::End::Trouble => {
-                    attempt::park(
+                    ending::park(
                         self,
                         &io::Error::other("the store could not be read"),
                         trouble.step(),

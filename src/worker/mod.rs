@@ -4,6 +4,7 @@ mod attempt;
 mod carry;
 mod config;
 mod desk;
+mod ending;
 mod engine;
 mod keeper;
 mod running;
