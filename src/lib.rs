@@ -104,7 +104,7 @@ pub use config::{Durability, Sharing, StoreConfig};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use map::{Map, map};
 pub use master::{Inputs, Master, MasterConfig};
-pub use name::{RoundNumber, TaskId};
+pub use name::{ParseTaskIdError, RoundNumber, TaskId};
 pub use observe::Event;
 pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary, TaskError};
 pub use store::{Audit, Reclaim, Reclaimed, RoundStatus, Status, Store, Violation, WorkerStatus};
