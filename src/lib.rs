@@ -107,6 +107,10 @@ pub use master::{Inputs, Master, MasterConfig};
 pub use name::{ParseTaskIdError, RoundNumber, TaskId};
 pub use observe::Event;
 pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary, TaskError};
-pub use store::{Audit, Reclaim, Reclaimed, RoundStatus, Status, Store, Violation, WorkerStatus};
+pub use store::{
+    AttemptState, AttemptStatus, Audit, Entry, JournalEntries, JournalEntry, JournalOutcome, LockSeen,
+    OpenTask, Outcomes, Reclaim, Reclaimed, RoundStatus, RunningStatus, States, Status, Store, TaskSpan,
+    TaskState, Violation, WorkerStatus,
+};
 pub use wait::{How, Stop};
 pub use worker::{Task, Worker, WorkerConfig, WorkerSummary};
