@@ -64,7 +64,10 @@ fn parse() -> Options {
 
 fn flockwork() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flockwork"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
@@ -114,7 +117,14 @@ fn run(dir: &Path, tasks: u64, extra: &[&str]) -> (f64, Cost) {
     command
         .arg("run")
         .arg(place.path().join("bench.flock"))
-        .args(["--sweep", &format!("n=1..{tasks}"), "--durability", "process", "--cwd", "/"])
+        .args([
+            "--sweep",
+            &format!("n=1..{tasks}"),
+            "--durability",
+            "process",
+            "--cwd",
+            "/",
+        ])
         .args(extra)
         .args(["--", "/bin/true"]);
     let cost = cost(command);
@@ -125,20 +135,32 @@ fn run(dir: &Path, tasks: u64, extra: &[&str]) -> (f64, Cost) {
 fn peers(tasks: u64) -> Vec<(&'static str, Command)> {
     let shell = |line: String| {
         let mut command = Command::new("sh");
-        command.args(["-c", &line]).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-c", &line])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     };
     let is_there = |name: &str| {
-        let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).stdout(Stdio::null()).status();
+        let found = Command::new("sh")
+            .args(["-c", &format!("command -v {name}")])
+            .stdout(Stdio::null())
+            .status();
         found.is_ok_and(|status| status.success())
     };
     let mut peers = Vec::new();
     if is_there("xargs") {
-        peers.push(("xargs -P2", shell(format!("seq {tasks} | xargs -P2 -n1 /bin/true"))));
+        peers.push((
+            "xargs -P2",
+            shell(format!("seq {tasks} | xargs -P2 -n1 /bin/true")),
+        ));
     }
     if is_there("parallel") {
         let few = tasks.min(1_000);
-        peers.push(("GNU parallel", shell(format!("seq {few} | parallel -j2 /bin/true"))));
+        peers.push((
+            "GNU parallel",
+            shell(format!("seq {few} | parallel -j2 /bin/true")),
+        ));
     }
     peers
 }
@@ -146,7 +168,10 @@ fn peers(tasks: u64) -> Vec<(&'static str, Command)> {
 fn compare(options: &Options) {
     let sizes = options.tasks.map_or(vec![1_000, 10_000], |tasks| vec![tasks]);
     for tasks in sizes {
-        println!("{tasks} times /bin/true, 2 at a time, medians of {}:", options.pairs);
+        println!(
+            "{tasks} times /bin/true, 2 at a time, medians of {}:",
+            options.pairs
+        );
         let ways: [(&str, &[&str]); 4] = [
             ("1 worker, 2 slots", &["-w", "1", "--slots", "2"]),
             ("2 workers", &["-w", "2"]),
@@ -171,8 +196,15 @@ fn compare(options: &Options) {
             println!("  {name:<28} {rate:>8.0}/s   {ratio:.2} of the floor   {cpu:.0} us of CPU per task");
         }
         for (name, command) in peers(tasks) {
-            let few = if name == "GNU parallel" { tasks.min(1_000) } else { tasks };
-            println!("  {name:<28} {:>8.0}/s", few as f64 / cost(command).wall.as_secs_f64());
+            let few = if name == "GNU parallel" {
+                tasks.min(1_000)
+            } else {
+                tasks
+            };
+            println!(
+                "  {name:<28} {:>8.0}/s",
+                few as f64 / cost(command).wall.as_secs_f64()
+            );
         }
     }
 }
@@ -183,7 +215,18 @@ fn status(options: &Options) {
     let store = place.path().join("bench.flock");
     let mut command = flockwork();
     command
-        .args(["run", "-w", "2", "--batch", "64", "--durability", "process", "--cwd", "/", "--sweep"])
+        .args([
+            "run",
+            "-w",
+            "2",
+            "--batch",
+            "64",
+            "--durability",
+            "process",
+            "--cwd",
+            "/",
+            "--sweep",
+        ])
         .arg(format!("n=1..{tasks}"))
         .arg(&store)
         .args(["--", "/bin/true"]);

@@ -104,12 +104,13 @@ pub use config::{Durability, Sharing, StoreConfig};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use map::{Map, map};
 pub use master::{Inputs, Master, MasterConfig};
-pub use name::{RoundNumber, TaskId};
+pub use name::{ParseTaskIdError, RoundNumber, TaskId};
 pub use observe::Event;
 pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary, TaskError};
 pub use store::{
-    Audit, Cancel, Cancelled, Reclaim, Reclaimed, Retried, Retry, RoundStatus, Status, Store, Violation,
-    WorkerStatus,
+    AttemptState, AttemptStatus, Audit, Cancel, Cancelled, Entry, JournalEntries, JournalEntry,
+    JournalOutcome, LockSeen, OpenTask, Outcomes, Reclaim, Reclaimed, Retried, Retry, RoundStatus,
+    RunningStatus, States, Status, Store, TaskSpan, TaskState, Violation, WorkerStatus,
 };
 pub use wait::{How, Stop};
 pub use worker::{Task, Worker, WorkerConfig, WorkerSummary};

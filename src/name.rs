@@ -1,6 +1,7 @@
 //! The names of things: newtypes that are checked once, when they are made.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,18 @@ impl fmt::Display for RoundNumber {
 
 /// A task: its round, and its number within the round.
 ///
-/// It is shown as `0/0000123`.
+/// It is shown as `0/0000123`. It is read in the same form, with or without the zeros; a number alone is a task of
+/// round 0.
+///
+/// ```
+/// use flockwork::TaskId;
+///
+/// let task: TaskId = "1/123".parse()?;
+/// assert_eq!(task.to_string(), "1/0000123");
+/// assert_eq!("7".parse::<TaskId>()?.to_string(), "0/0000007");
+/// assert!("x/7".parse::<TaskId>().is_err());
+/// # Ok::<(), flockwork::ParseTaskIdError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
     /// The round that the task belongs to.
@@ -54,6 +66,49 @@ pub struct TaskId {
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{:07}", self.round, self.number)
+    }
+}
+
+/// A text that names no task: see [`TaskId`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseTaskIdError {
+    text: String,
+}
+
+impl fmt::Display for ParseTaskIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // With escapes: it was typed or read, and may hold anything.
+        write!(
+            f,
+            "{:?} is no task: write ROUND/NUMBER, such as 0/0000012, or the number alone",
+            self.text
+        )
+    }
+}
+
+impl std::error::Error for ParseTaskIdError {}
+
+impl FromStr for TaskId {
+    type Err = ParseTaskIdError;
+
+    /// Reads `ROUND/NUMBER`, or `NUMBER` for a task of round 0: decimal digits only.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseTaskIdError`] for every other text, and for numbers that are too large.
+    fn from_str(text: &str) -> Result<TaskId, ParseTaskIdError> {
+        let (round, number) = text.split_once('/').unwrap_or(("0", text));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let read = || Some((round.parse().ok()?, number.parse().ok()?));
+        match read().filter(|_| digits(round) && digits(number)) {
+            Some((round, number)) => Ok(TaskId {
+                round: RoundNumber(round),
+                number,
+            }),
+            None => Err(ParseTaskIdError {
+                text: text.to_owned(),
+            }),
+        }
     }
 }
 
@@ -186,5 +241,30 @@ mod tests {
             number: 123,
         };
         assert_eq!(id.to_string(), "2/0000123");
+    }
+
+    #[test]
+    fn a_task_is_read_as_it_is_shown_and_nothing_else_is() {
+        let id: TaskId = "2/0000123".parse().unwrap();
+        assert_eq!(id.to_string(), "2/0000123");
+        assert_eq!("7".parse::<TaskId>().unwrap().to_string(), "0/0000007");
+        let long = "9".repeat(30);
+        for text in [
+            "",
+            "x",
+            "1/",
+            "/1",
+            "-1",
+            "+1",
+            "1/+2",
+            "1/2/3",
+            " 1",
+            "1.5",
+            &long,
+            "4294967296/1",
+        ] {
+            let error = text.parse::<TaskId>().unwrap_err();
+            assert!(error.to_string().contains("ROUND/NUMBER"), "{text:?}: {error}");
+        }
     }
 }

@@ -260,6 +260,9 @@ pub(crate) struct AttemptHeader {
     pub(crate) process: ProcessMark,
     /// Whether the lock file is flock-ed.
     pub(crate) flock: bool,
+    /// When it was claimed by the worker's clock, in milliseconds since 1970; for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<u64>,
     /// Positions in the batch at which earlier attempts were lost: they are run last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) suspects: Vec<u32>,

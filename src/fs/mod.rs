@@ -119,6 +119,9 @@ pub(crate) trait File: Send + Sync + Debug {
     /// Appends what the file holds to `buffer`; `FileTooLarge` beyond `limit` bytes, with the first of them appended.
     fn read(&self, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()>;
 
+    /// Reads up to as many bytes as `buffer` takes from an offset on; 0 only at the end of the file.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
     /// Brings the bytes to the disk, or to the file server's.
     fn sync_data(&self) -> io::Result<()>;
 

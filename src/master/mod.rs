@@ -1,7 +1,6 @@
 //! The master: creates inputs, round by round, and collects outcomes.
 
 mod config;
-mod decode;
 mod feed;
 mod mastership;
 mod publish;

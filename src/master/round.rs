@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::decode::{outcomes_of_done_file, outcomes_of_input};
 use super::feed::Feed;
 use super::mastership::Mastership;
 use super::publish::{fill_shard, patiently};
@@ -19,7 +18,8 @@ use crate::observe::Event;
 use crate::outcome::{Outcome, RoundSummary, RunSummary};
 use crate::panics::caught;
 use crate::store::{
-    DoneFile, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round, remove_leftovers,
+    DoneFile, EndedInput, RoundFile, RunningAttempt, SMALL_FILE, State, Store, Tail, list_round,
+    outcomes_of_done_file, outcomes_of_input, remove_leftovers,
 };
 
 /// Looking for outcomes takes at most a twentieth of the time while they pour in.
@@ -341,7 +341,13 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     }
 
     fn hand_over(&mut self, dir: &Path, collected: &Collected) -> Result<()> {
-        for outcome in outcomes_of_input(self.summary.round, dir, collected) {
+        let file = EndedInput {
+            stem: collected.stem,
+            input: &collected.input,
+            inputs: &collected.inputs,
+            ended: &collected.ended,
+        };
+        for outcome in outcomes_of_input(self.summary.round, dir, file) {
             self.give(outcome?)?;
         }
         Ok(())

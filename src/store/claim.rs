@@ -7,7 +7,7 @@ use super::marker::{Marker, make_marker, read_marker, try_read_marker};
 use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
-use crate::clock::Random;
+use crate::clock::{Random, wall_millis};
 use crate::fs::{DirRef, FileRef, Flock, is_foreign, is_gone, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
@@ -132,6 +132,7 @@ impl Claim {
             attempt,
             process: me.process.clone(),
             flock,
+            at: Some(wall_millis()),
             suspects: Vec::new(),
         };
         let (dir, content) = (dir.clone(), Vec::with_capacity(512));

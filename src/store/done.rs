@@ -159,25 +159,51 @@ impl DoneFile {
         self.groups.iter().map(|group| group.stem).collect()
     }
 
+    /// Returns the input files whose outcomes are here, in order: the stem, and how many tasks each has.
+    pub(crate) fn groups(&self) -> Vec<(Stem, u64)> {
+        let groups = self.groups.iter();
+        groups
+            .map(|group| (group.stem, group.tasks.len() as u64))
+            .collect()
+    }
+
+    /// Returns how many tasks of this input file are here, if its outcome is.
+    pub(crate) fn tasks_of_stem(&self, stem: Stem) -> Option<usize> {
+        let found = self.groups.binary_search_by_key(&stem, |group| group.stem).ok()?;
+        Some(self.groups[found].tasks.len())
+    }
+
+    /// Returns a task, if its outcome is here.
+    pub(crate) fn task(&self, number: u64) -> Option<DoneTask<'_>> {
+        let after = self.groups.partition_point(|group| group.stem.0 <= number);
+        let group = self.groups.get(after.checked_sub(1)?)?;
+        let index = usize::try_from(number - group.stem.0).ok()?;
+        self.task_of(group, index)
+    }
+
     /// Returns the tasks, in order.
     pub(crate) fn tasks(&self) -> impl Iterator<Item = DoneTask<'_>> {
-        self.groups.iter().flat_map(move |group| {
-            let pairs = group.inputs.iter().zip(&group.tasks).enumerate();
-            pairs.filter_map(move |(index, ((codec, input), task))| match task {
-                TaskRecord::Output {
-                    codec: output_codec,
-                    payload,
-                    nanos,
-                } => Some(DoneTask {
-                    number: group.stem.0 + index as u64,
-                    header: &group.header,
-                    input: (*codec, &self.bytes[input.clone()]),
-                    output: (*output_codec, &self.bytes[payload.clone()]),
-                    nanos: *nanos,
-                }),
-                TaskRecord::Failure(_) => None,
-            })
-        })
+        self.groups
+            .iter()
+            .flat_map(move |group| (0..group.tasks.len()).filter_map(move |index| self.task_of(group, index)))
+    }
+
+    fn task_of<'a>(&'a self, group: &'a Group, index: usize) -> Option<DoneTask<'a>> {
+        let (codec, input) = group.inputs.get(index)?;
+        match group.tasks.get(index)? {
+            TaskRecord::Output {
+                codec: output_codec,
+                payload,
+                nanos,
+            } => Some(DoneTask {
+                number: group.stem.0 + index as u64,
+                header: &group.header,
+                input: (*codec, &self.bytes[input.clone()]),
+                output: (*output_codec, &self.bytes[payload.clone()]),
+                nanos: *nanos,
+            }),
+            TaskRecord::Failure(_) => None,
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use crate::fs::FileRef;
 use crate::layout::JOURNAL;
 use crate::name::{Attempt, RoundNumber, Stem};
 
-const HEAD: &str = "#flockwork.journal/1\tround\tinput\tattempt\ttasks\tended_ms\trun_us\toutcome\n";
+pub(super) const HEAD: &str =
+    "#flockwork.journal/1\tround\tinput\tattempt\ttasks\tended_ms\trun_us\toutcome\n";
 const LARGEST_PENDING: usize = 1 << 20;
 const KEEP: Duration = Duration::from_secs(1);
 

@@ -18,6 +18,7 @@ mod scan;
 mod state;
 mod status;
 mod stop;
+mod view;
 mod workers;
 
 #[cfg(test)]
@@ -47,6 +48,11 @@ pub use retry::{Retried, Retry};
 pub(crate) use scan::{RoundListing, list_round, list_rounds, list_shard};
 pub(crate) use state::{ShardState, State};
 pub use status::{RoundStatus, Status, WorkerStatus};
+pub use view::{
+    AttemptState, AttemptStatus, Entry, JournalEntries, JournalEntry, JournalOutcome, LockSeen, OpenTask,
+    Outcomes, RunningStatus, States, TaskSpan, TaskState,
+};
+pub(crate) use view::{EndedInput, outcomes_of_done_file, outcomes_of_input};
 pub(crate) use workers::{Progress, WorkerFile, forget_dead_workers};
 
 use crate::codec::Codec;

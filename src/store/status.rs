@@ -1,11 +1,12 @@
 //! What is in the store, counted by names alone.
 
-use super::scan::{list_round, list_rounds, list_shard};
+use super::Store;
+use super::scan::list_rounds;
+use super::view::{RoundWalk, TaskState};
 use super::workers::read_workers;
-use super::{DoneFile, State, Store};
 use crate::error::{IoContext, Result};
-use crate::fs::{DirRef, is_gone, os};
-use crate::name::{RoundNumber, ShardNumber, TaskId};
+use crate::fs::os;
+use crate::name::{RoundNumber, TaskId};
 
 /// What is in a store.
 ///
@@ -129,59 +130,23 @@ impl Store {
     }
 
     fn round_status(&self, round: RoundNumber) -> Result<RoundStatus> {
-        let dir = self.round_dir(round)?;
-        let listing = list_round(&dir).during("cannot list", dir.path())?;
+        let walk = RoundWalk::begin(self, round)?;
         let mut status = RoundStatus {
             round,
-            complete: listing.complete,
+            complete: walk.is_complete(),
             ..RoundStatus::default()
         };
-        for shard in &listing.done {
-            status.ok += DoneFile::read_header(&dir, *shard)?.tasks;
-        }
-        for shard in &listing.shards {
-            self.add_shard(&dir, *shard, listing.done.contains(shard), &mut status)?;
+        for shard in walk {
+            for span in shard?.states(self)? {
+                let count = match span.state {
+                    TaskState::Ok => &mut status.ok,
+                    TaskState::Running { .. } => &mut status.running,
+                    TaskState::Waiting { .. } => &mut status.waiting,
+                    TaskState::Failed { .. } => &mut status.failed,
+                };
+                *count += span.tasks;
+            }
         }
         Ok(status)
-    }
-
-    fn add_shard(
-        &self,
-        round: &DirRef,
-        shard: ShardNumber,
-        has_done: bool,
-        status: &mut RoundStatus,
-    ) -> Result<()> {
-        let Ok(dir) = self.shard_dir(round, shard) else {
-            return Ok(());
-        };
-        let mut entries = Vec::new();
-        let state = match list_shard(&dir, shard, self.attempts_allowed(), &mut entries) {
-            // Cleaned since the round was listed: then its done file counts it.
-            Err(error) if is_gone(&error) => {
-                if !has_done {
-                    status.ok += DoneFile::read_header(round, shard).map_or(0, |header| header.tasks);
-                }
-                return Ok(());
-            }
-            answer => answer.during("cannot list", dir.path())?,
-        };
-        let archived = match has_done {
-            true => DoneFile::read(self, round, shard)?.stems(),
-            false => Default::default(),
-        };
-        for (position, input) in state.inputs.iter().enumerate() {
-            if archived.contains(&input.stem) {
-                continue;
-            }
-            let tasks = super::pick::tasks_of(self, &dir, &state, position, !archived.is_empty());
-            match input.state {
-                State::Done => status.ok += tasks,
-                State::Running { .. } => status.running += tasks,
-                State::Free { .. } => status.waiting += tasks,
-                State::Failed { .. } => status.failed += tasks,
-            }
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use crate::app::args::ReclaimArgs;
 use crate::app::exit::{Ended, Failed, OK};
 use crate::app::place;
 use crate::app::screen::{self, Screen};
-use crate::name::{RoundNumber, TaskId};
+use crate::name::{ParseTaskIdError, TaskId};
 use crate::store::{Reclaim, Store};
 
 /// Runs the verb `reclaim`; returns the exit code.
@@ -42,17 +42,12 @@ pub fn reclaim(args: &ReclaimArgs) -> Ended {
 
 /// Reads a task as it is shown: `0/0000012`. A number alone is a task of round 0.
 fn parse(text: &str) -> Result<TaskId, Failed> {
-    let (round, number) = text.split_once('/').unwrap_or(("0", text));
-    match (round.parse(), number.parse()) {
-        (Ok(round), Ok(number)) => Ok(TaskId {
-            round: RoundNumber(round),
-            number,
-        }),
-        _ => Err(Failed::usage(
-            format!("{text:?} is no task"),
-            "write tasks as they are shown: ROUND/NUMBER, such as 0/0000012",
-        )),
-    }
+    text.parse().map_err(|error: ParseTaskIdError| {
+        Failed::usage(
+            error.to_string(),
+            "copy the task from `status` or from the events",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -60,16 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_are_read_as_they_are_shown() {
-        let task = parse("2/0000123").unwrap();
-        assert_eq!(task.to_string(), "2/0000123");
-        assert_eq!(parse("7").unwrap().to_string(), "0/0000007");
-        for text in ["", "x", "1/", "/1", "-1", "1/2/3"] {
-            assert_eq!(
-                parse(text).unwrap_err().code(),
-                crate::app::exit::USAGE,
-                "{text:?}"
-            );
-        }
+    fn a_text_that_is_no_task_is_an_error_of_usage() {
+        assert_eq!(parse("2/0000123").unwrap().to_string(), "2/0000123");
+        assert_eq!(parse("1/2/3").unwrap_err().code(), crate::app::exit::USAGE);
     }
 }

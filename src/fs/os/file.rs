@@ -84,6 +84,10 @@ impl File for OsFile {
         read_all(&self.file, limit, buffer)
     }
 
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        retried(|| rustix::io::pread(&self.file, &mut *buffer, offset))
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }

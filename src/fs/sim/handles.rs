@@ -244,6 +244,22 @@ impl File for SimFile {
         })
     }
 
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.step("read_at", |disk, node| {
+            if disk.of_open(self.open)?.access == Access::Write {
+                return Err(Errno::BADF.into());
+            }
+            let bytes = disk.tree.bytes(node)?;
+            let rest = usize::try_from(offset)
+                .ok()
+                .and_then(|offset| bytes.get(offset..));
+            let rest = rest.unwrap_or_default();
+            let taken = rest.len().min(buffer.len());
+            buffer[..taken].copy_from_slice(&rest[..taken]);
+            Ok(taken)
+        })
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.step("sync_data", |disk, node| {
             disk.tree.sync(node);

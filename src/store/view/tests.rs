@@ -1,0 +1,1 @@
+//! Readers beside masters and workers, on real directories.
