@@ -2,6 +2,8 @@
 
 mod args;
 mod exec;
+mod nearest;
+mod output;
 mod sweep;
 mod task;
 
