@@ -43,15 +43,15 @@ impl fmt::Display for RoundNumber {
 
 /// A task: its round, and its number within the round.
 ///
-/// It is shown as `0/0000123`. It is read in the same form, with or without the zeros; a number alone is a task of
-/// round 0.
+/// It is shown as `0000123`, as in the names of its files; a task of a later round as `2/0000123`. It is read in the same
+/// form, with or without the zeros; a number alone is a task of round 0.
 ///
 /// ```
 /// use flockwork::TaskId;
 ///
 /// let task: TaskId = "1/123".parse()?;
 /// assert_eq!(task.to_string(), "1/0000123");
-/// assert_eq!("7".parse::<TaskId>()?.to_string(), "0/0000007");
+/// assert_eq!("7".parse::<TaskId>()?.to_string(), "0000007");
 /// assert!("x/7".parse::<TaskId>().is_err());
 /// # Ok::<(), flockwork::ParseTaskIdError>(())
 /// ```
@@ -65,7 +65,10 @@ pub struct TaskId {
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{:07}", self.round, self.number)
+        if !self.round.is_first() {
+            write!(f, "{}/", self.round)?;
+        }
+        write!(f, "{:07}", self.number)
     }
 }
 
@@ -247,7 +250,7 @@ mod tests {
     fn a_task_is_read_as_it_is_shown_and_nothing_else_is() {
         let id: TaskId = "2/0000123".parse().unwrap();
         assert_eq!(id.to_string(), "2/0000123");
-        assert_eq!("7".parse::<TaskId>().unwrap().to_string(), "0/0000007");
+        assert_eq!("7".parse::<TaskId>().unwrap().to_string(), "0000007");
         let long = "9".repeat(30);
         for text in [
             "",

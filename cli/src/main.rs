@@ -6,6 +6,7 @@ mod nearest;
 mod output;
 mod sweep;
 mod task;
+mod words;
 
 use std::process::ExitCode;
 

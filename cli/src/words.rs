@@ -1,5 +1,6 @@
 //! Tasks and parameters in words, for lines that people read.
 
+use crate::sweep::shown;
 use crate::task::Bytes;
 
 /// The longest text of a value on a line.
@@ -9,23 +10,7 @@ const MOST: usize = 6;
 
 /// Returns a text that stays on its line and in its place: control characters are escaped, and it is cut.
 pub(crate) fn tame(text: &str, longest: usize) -> String {
-    let mut tamed = String::new();
-    for (position, c) in text.chars().enumerate() {
-        if position == longest {
-            tamed.push_str("...");
-            break;
-        }
-        match c.is_control() || is_bidirectional(c) {
-            true => tamed.extend(c.escape_default()),
-            false => tamed.push(c),
-        }
-    }
-    tamed
-}
-
-/// Characters that turn the direction of what follows: a line would lie about its order.
-fn is_bidirectional(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    shown::plain(&shown::cut(text, longest))
 }
 
 /// Returns `alpha=0.9 beta=12`.
@@ -67,14 +52,25 @@ mod tests {
         assert_eq!(tame("a\u{1b}[2J\nb\u{202e}c", 99), "a\\u{1b}[2J\\nb\\u{202e}c");
         assert_eq!(tame("abcdef", 3), "abc...");
         let columns = ["alpha".to_owned(), "name".to_owned()];
-        assert_eq!(parameters(&columns, &[Bytes::from("0.9"), Bytes::from("x\ty")]), "alpha=0.9 name=x\\ty");
+        assert_eq!(
+            parameters(&columns, &[Bytes::from("0.9"), Bytes::from("x\ty")]),
+            "alpha=0.9 name=x\\ty"
+        );
     }
 
     #[test]
     fn numbers_have_separators() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (22_280_001, "22,280,001")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (22_280_001, "22,280,001"),
+        ] {
             assert_eq!(count(number), text);
         }
-        assert_eq!((tasks(1), tasks(1_200)), ("1 task".to_owned(), "1,200 tasks".to_owned()));
+        assert_eq!(
+            (tasks(1), tasks(1_200)),
+            ("1 task".to_owned(), "1,200 tasks".to_owned())
+        );
     }
 }

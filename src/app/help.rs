@@ -78,7 +78,7 @@ pub(super) fn examples(verb: &str, program: &str, more: &str) -> String {
         "reclaim" => &[
             ("reclaim x.flock", "attempts that were silent for the lease"),
             ("reclaim x.flock --silent 5m", "for five minutes"),
-            ("reclaim x.flock 0/0000012", "this one, whoever holds it"),
+            ("reclaim x.flock 0000012", "this one, whoever holds it"),
         ],
         "audit" => &[
             ("audit x.flock", "exit code 1 if a promise is broken"),

@@ -105,7 +105,7 @@ mod tests {
         };
         assert_eq!(
             of(&failed, Teller::Worker).as_deref(),
-            Some("FAIL  0/0000007 attempt 1: error: too ...")
+            Some("FAIL  0000007 attempt 1: error: too ...")
         );
         assert_eq!(of(&failed, Teller::QuietWorker), None);
         let collected = |failure| Event::Collected {

@@ -144,7 +144,7 @@ fn an_output_of_another_type_ends_the_master_and_stays_in_the_store() {
     assert_eq!(error.kind(), ErrorKind::Codec, "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("task 0/0000000") && text.contains("0000000/0000000.out") && text.contains("String"),
+        text.contains("task 0000000") && text.contains("0000000/0000000.out") && text.contains("String"),
         "{text}"
     );
     let mut list = List::<u64, u64>::new([u64::MAX]);

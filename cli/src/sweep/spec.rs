@@ -80,6 +80,16 @@ pub(crate) struct Limits {
     pub(crate) retry_on: Vec<i32>,
     /// Exit codes after which it is not.
     pub(crate) no_retry_on: Vec<i32>,
+    /// The store stops when so many tasks have failed.
+    #[serde(default)]
+    pub(crate) max_failures: Option<u64>,
+    /// Tasks that share an input file, and are taken together.
+    #[serde(default = "one")]
+    pub(crate) batch: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// How long an attempt may take.

@@ -40,7 +40,7 @@ pub fn reclaim(args: &ReclaimArgs) -> Ended {
     Ok(OK)
 }
 
-/// Reads a task as it is shown: `0/0000012`. A number alone is a task of round 0.
+/// Reads a task as it is shown: `0000012`. A number alone is a task of round 0.
 fn parse(text: &str) -> Result<TaskId, Failed> {
     text.parse().map_err(|error: ParseTaskIdError| {
         Failed::usage(
