@@ -1,0 +1,1 @@
+//! What a worker has to offer, and how its slots share it.

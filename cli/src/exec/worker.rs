@@ -1,0 +1,1 @@
+//! The worker of a sweep: gives the library's tasks to commands.
