@@ -14,7 +14,6 @@ pub(crate) mod worker;
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,11 +22,8 @@ pub(crate) use launch::{Place, Words};
 pub(crate) use results::Results;
 
 use self::watch::{Seen, Watch, Why};
-use crate::sweep::spec::{Limits, Sweep};
+use crate::sweep::spec::{Limits, Sweep, Timeout};
 use crate::task::{Bytes, Captured, Exit, Report};
-
-/// How long an attempt may take, and how people say that.
-pub(crate) type Allowed = Option<(Duration, String)>;
 
 /// An attempt at a task.
 pub(crate) struct Job<'a> {
@@ -48,8 +44,8 @@ pub(crate) struct Job<'a> {
     pub(crate) checkpoint: &'a Path,
     /// Where output is to be followed while the command runs.
     pub(crate) logs: &'a Path,
-    /// Asked again and again: it may become known while the command runs.
-    pub(crate) timeout: &'a dyn Fn() -> Allowed,
+    /// What [`Limits::timeout`] comes to. Asked again and again: it may become known while the command runs.
+    pub(crate) timeout: &'a dyn Fn() -> Option<Duration>,
     /// Makes the attempt's directory, and returns its full path.
     pub(crate) dir: &'a dyn Fn() -> io::Result<PathBuf>,
     /// Fills a template.
@@ -107,7 +103,6 @@ pub(crate) fn run(job: &Job<'_>) -> Ended {
     let attempt = Attempt {
         job,
         began: Instant::now(),
-        allowed: OnceCell::new(),
     };
     let (message, timeout, retry) = match attempt.run(&mut report) {
         Ok(()) => return Ended::Ok(report),
@@ -134,8 +129,6 @@ fn helps(limits: &Limits, exit: Exit) -> bool {
 struct Attempt<'a> {
     job: &'a Job<'a>,
     began: Instant,
-    /// The timeout that counted.
-    allowed: OnceCell<String>,
 }
 
 impl Attempt<'_> {
@@ -222,14 +215,7 @@ impl Attempt<'_> {
             .place
             .command(job, dir, words, output)
             .map_err(Fault::Trouble)?;
-        let deadline = || {
-            let (allowed, said) = (job.timeout)()?;
-            let deadline = self.began.checked_add(allowed)?;
-            if deadline <= Instant::now() {
-                self.allowed.get_or_init(|| said);
-            }
-            Some(deadline)
-        };
+        let deadline = || self.began.checked_add((job.timeout)()?);
         let watch = Watch {
             input,
             limit: job.limits.output,
@@ -254,7 +240,11 @@ impl Attempt<'_> {
             Why::Itself => Ok(()),
             Why::Stopped => Err(Fault::Stopped),
             Why::Timeout => {
-                let said = self.allowed.get().map_or("its time", String::as_str);
+                let said = match self.job.limits.timeout {
+                    Some(Timeout::After(timeout)) => message::duration(timeout),
+                    Some(Timeout::TimesMedian(times)) => format!("{times}x the median"),
+                    None => "nothing".to_owned(),
+                };
                 let rest = if unkillable { ", and cannot be killed" } else { "" };
                 Err(Fault::Timeout(format!("over the timeout of {said}{rest}")))
             }
