@@ -126,6 +126,8 @@ pub(crate) struct Captured {
 impl Captured {
     /// Returns how many bytes were left out between head and tail.
     pub(crate) fn omitted(&self) -> u64 {
-        self.total - (self.head.0.len() + self.tail.0.len()) as u64
+        let kept = (self.head.0.len() + self.tail.0.len()) as u64;
+        // Text from JSON may be longer than the bytes were.
+        self.total.saturating_sub(kept)
     }
 }

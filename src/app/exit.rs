@@ -90,6 +90,17 @@ impl Failed {
     }
 }
 
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failed::Library(error) => error.fmt(f),
+            Failed::Ours(_, text, _) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failed {}
+
 impl From<Error> for Failed {
     fn from(error: Error) -> Failed {
         Failed::Library(error)

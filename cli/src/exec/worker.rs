@@ -1,0 +1,223 @@
+//! The worker of a sweep: gives the library's tasks to commands.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flockwork::app::times;
+use flockwork::{BoxError, Task, TaskError, Worker};
+use serde::Deserialize;
+
+use super::median::Median;
+use super::resources::Budget;
+use super::{Ended, Job, Place, Results, Words};
+use crate::sweep::spec::{Limits, Sweep, Timeout};
+use crate::task::{Bytes, Captured, Report, Row};
+
+/// The most bytes of a failure's detail: it is read with each listing of failures.
+const MOST_DETAIL: usize = 256 << 10;
+/// A timeout that follows from the median is never shorter: tasks of milliseconds vary more than that.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
+/// A first attempt that took no longer has no use for a checkpoint.
+const CHECKPOINTS_FROM: Duration = Duration::from_secs(1);
+
+/// Fills a template from a row and the task's number.
+pub(crate) type Render = dyn Fn(&str, &[Bytes], u64) -> Result<Vec<u8>, String> + Send + Sync;
+
+/// What a worker needs beside the sweep itself.
+pub(crate) struct Setup {
+    /// The store's directory.
+    pub(crate) store: PathBuf,
+    pub(crate) command: Words,
+    pub(crate) ok_if: Option<Words>,
+    pub(crate) render: Box<Render>,
+    /// [`Guard::tokens`](super::guard::Guard::tokens), if there is a guard.
+    pub(crate) tokens: Option<String>,
+    pub(crate) budget: Budget,
+}
+
+/// Runs a sweep's command for each row.
+pub(crate) struct SweepWorker {
+    sweep: Sweep,
+    setup: Setup,
+    place: Place,
+    results: Results,
+    median: Median,
+    logs: PathBuf,
+    checkpoints: PathBuf,
+}
+
+impl SweepWorker {
+    /// Gets ready for the tasks of a sweep.
+    ///
+    /// # Errors
+    ///
+    /// A text if the sweep makes no sense here: a result's pattern that does not compile, limits beyond what this
+    /// worker has.
+    pub(crate) fn new(sweep: Sweep, setup: Setup) -> Result<SweepWorker, String> {
+        setup.budget.slots_for(&sweep.limits)?;
+        let store = std::path::absolute(&setup.store).map_err(|error| error.to_string())?;
+        let checkpoints = store.join("sweep/checkpoints");
+        // Commands that want to keep a state notice themselves that they cannot.
+        let _ = std::fs::create_dir_all(&checkpoints);
+        Ok(SweepWorker {
+            place: Place::new(&sweep, setup.tokens.as_deref()),
+            results: Results::new(&sweep.results)?,
+            median: Median::default(),
+            logs: store.join("logs"),
+            checkpoints,
+            sweep,
+            setup,
+        })
+    }
+
+    /// Returns the running median, to be seeded with what other workers have measured.
+    pub(crate) fn median(&self) -> &Median {
+        &self.median
+    }
+
+    fn timeout(&self, limits: &Limits) -> Option<Duration> {
+        match limits.timeout? {
+            Timeout::After(timeout) => Some(timeout),
+            Timeout::TimesMedian(times) => {
+                let timeout = self.median.get()?.as_secs_f64() * times;
+                // What is too large to be a duration is no timeout.
+                let timeout = Duration::try_from_secs_f64(timeout).ok()?;
+                Some(timeout.max(LEAST_TIMEOUT))
+            }
+        }
+    }
+
+    fn note_ok(&self, report: &Report, attempt: u32, checkpoint: &Path) {
+        let wall = Duration::from_micros(report.wall_us);
+        if matches!(self.sweep.limits.timeout, Some(Timeout::TimesMedian(_))) {
+            self.median.add(wall);
+        }
+        if attempt > 1 || wall > CHECKPOINTS_FROM {
+            // Most commands keep none.
+            let _ = std::fs::remove_file(checkpoint);
+        }
+    }
+}
+
+impl Worker for SweepWorker {
+    type Input = Row;
+    type Output = Report;
+
+    fn process(&self, row: Row, task: &Task<'_>) -> Result<Report, BoxError> {
+        if row.cancelled {
+            return Err(TaskError::new("cancelled").last().into());
+        }
+        let (given, expected) = (row.values.len(), self.sweep.columns.len());
+        if given != expected {
+            let text = format!("the row has {given} values, and the sweep has {expected} parameters");
+            return Err(TaskError::new(text).last().into());
+        }
+        // PLACE: the settings with which the task was granted again come from `task.note()`.
+        let limits = with_note(&self.sweep.limits, None);
+        let stop = || task.should_stop();
+        let Some(_share) = self.setup.budget.take(&limits, &stop) else {
+            let why = self.setup.budget.slots_for(&limits).err();
+            return Err(TaskError::new(why.unwrap_or_else(|| "told to stop".to_owned())).into());
+        };
+        let number = task.id().number;
+        let checkpoint = self.checkpoints.join(format!("{number:07}"));
+        let ended = super::run(&Job {
+            place: &self.place,
+            sweep: &self.sweep,
+            limits: &limits,
+            command: &self.setup.command,
+            ok_if: self.setup.ok_if.as_ref(),
+            results: &self.results,
+            values: &row.values,
+            task: number,
+            attempt: task.attempt(),
+            worker: task.worker(),
+            checkpoint: &checkpoint,
+            logs: &self.logs,
+            timeout: &|| self.timeout(&limits),
+            dir: &|| std::path::absolute(task.scratch().map_err(io::Error::other)?),
+            render: &|template| (self.setup.render)(template, &row.values, number),
+            stop: &stop,
+        });
+        match ended {
+            Ended::Ok(report) => {
+                self.note_ok(&report, task.attempt(), &checkpoint);
+                Ok(report)
+            }
+            Ended::Stopped => Err(TaskError::new("told to stop").into()),
+            Ended::Failed {
+                message,
+                retry,
+                report,
+                ..
+            } => {
+                let error = TaskError::new(message).detail(detail(report));
+                Err(if retry { error } else { error.last() }.into())
+            }
+        }
+    }
+}
+
+/// What somebody who grants another attempt may have said.
+#[derive(Deserialize)]
+struct Note {
+    timeout: Option<String>,
+}
+
+/// Returns the limits with what the note says instead; one that cannot be read says nothing.
+fn with_note<'a>(limits: &'a Limits, note: Option<&str>) -> Cow<'a, Limits> {
+    let note = note.and_then(|note| serde_json::from_str::<Note>(note).ok());
+    let Some(text) = note.and_then(|note| note.timeout) else {
+        return Cow::Borrowed(limits);
+    };
+    let times = text.strip_suffix('x').and_then(|times| times.parse().ok());
+    let timeout = match times {
+        Some(times) => Some(Timeout::TimesMedian(times)),
+        None => times::parse(&text).ok().map(Timeout::After),
+    };
+    match timeout {
+        Some(_) => Cow::Owned(Limits {
+            timeout,
+            ..limits.clone()
+        }),
+        None => Cow::Borrowed(limits),
+    }
+}
+
+/// Returns the report as JSON that fits into a failure: if need be, with less of what was written.
+fn detail(mut report: Report) -> String {
+    let mut most = MOST_DETAIL / 4;
+    loop {
+        // Its keys are strings, and its numbers finite: nothing can go wrong here.
+        let json = serde_json::to_string(&report).unwrap_or_default();
+        if json.len() < MOST_DETAIL || most == 0 {
+            return json;
+        }
+        for stream in [&mut report.stdout, &mut report.stderr] {
+            cut(stream, most);
+        }
+        most /= 2;
+    }
+}
+
+/// Keeps only the first and the last bytes of a stream.
+fn cut(stream: &mut Captured, most: usize) {
+    let half = most / 2;
+    let (head, tail) = (&mut stream.head.0, &mut stream.tail.0);
+    if head.len() + tail.len() <= most {
+        return;
+    }
+    // All of it may be in the head.
+    let end: Vec<u8> = if tail.is_empty() {
+        head[head.len() - half..].to_vec()
+    } else {
+        tail[tail.len().saturating_sub(half)..].to_vec()
+    };
+    head.truncate(half);
+    *tail = end;
+}
+
+#[cfg(test)]
+mod tests;
