@@ -22,7 +22,7 @@ pub enum Event {
         round: RoundNumber,
         /// How many tasks the round has so far.
         tasks: u64,
-        /// Whether these are all.
+        /// Whether these are all; of an open-ended stream: so far.
         complete: bool,
     },
     /// The master took over an outcome.

@@ -11,6 +11,7 @@ mod hand;
 mod listings;
 mod locks;
 mod masters;
+mod open_ended;
 mod power;
 mod steering;
 mod trouble;

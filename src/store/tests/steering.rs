@@ -288,7 +288,9 @@ fn person_who_cancels_fails_at_each_step() {
     };
     for place in [Place::LocalPower, Place::NoLinks] {
         let steps = fails(place, usize::MAX, Fault::Crash);
-        each_fault(steps, |at, fault| drop(fails(place, at, fault)));
+        each_fault(steps, |at, fault| {
+            fails(place, at, fault);
+        });
     }
 }
 
@@ -390,6 +392,8 @@ fn person_who_grants_new_attempts_fails_at_each_step() {
     };
     for note in [None, Some("more time")] {
         let steps = fails(note, usize::MAX, Fault::Crash);
-        each_fault(steps, |at, fault| drop(fails(note, at, fault)));
+        each_fault(steps, |at, fault| {
+            fails(note, at, fault);
+        });
     }
 }
