@@ -152,12 +152,14 @@ impl Worker for SweepWorker {
                 retry,
                 report,
                 ..
-            } => {
-                let error = TaskError::new(message).detail(detail(report));
-                Err(if retry { error } else { error.last() }.into())
-            }
+            } => Err(failure(message, retry, report).into()),
         }
     }
+}
+
+fn failure(message: String, retry: bool, report: Report) -> TaskError {
+    let error = TaskError::new(message).detail(detail(report));
+    if retry { error } else { error.last() }
 }
 
 /// What somebody who grants another attempt may have said.
