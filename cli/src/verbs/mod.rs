@@ -1,8 +1,13 @@
 //! What each verb does, one file for each.
 
+mod cancel;
+mod clean;
 mod collect;
 mod conduct;
+mod pause;
+mod retry;
 mod run;
+mod select;
 mod submit;
 mod wait;
 mod worker;
@@ -12,7 +17,11 @@ use std::path::Path;
 use flockwork::Store;
 use flockwork::app::exit::Failed;
 
+pub(crate) use cancel::cancel;
+pub(crate) use clean::clean;
 pub(crate) use collect::collect;
+pub(crate) use pause::{pause, resume};
+pub(crate) use retry::retry;
 pub(crate) use run::run;
 pub(crate) use submit::submit;
 pub(crate) use wait::wait;
