@@ -11,6 +11,7 @@ mod sweep;
 mod tally;
 mod task;
 mod verbs;
+mod view;
 mod words;
 
 use std::process::ExitCode;
