@@ -12,6 +12,7 @@ mod listings;
 mod locks;
 mod masters;
 mod power;
+mod readers;
 mod trouble;
 mod twins;
 mod world;
