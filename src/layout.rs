@@ -9,6 +9,8 @@ use crate::name::{Attempt, RoundNumber, ShardNumber, Stem};
 pub(crate) const STORE_FILE: &str = "store.json";
 /// The stop file.
 pub(crate) const STOP_FILE: &str = "stop";
+/// The pause file.
+pub(crate) const PAUSE_FILE: &str = "pause";
 /// The directory of rounds.
 pub(crate) const ROUNDS: &str = "rounds";
 /// The directory with a file for each living worker.
@@ -39,6 +41,8 @@ pub(crate) enum Kind {
     Checkpoint,
     /// Marker: the task failed.
     Fail,
+    /// Marker: the task failed, and there will be no further attempt.
+    Final,
     /// Marker: the worker died or fell silent.
     Lost,
     /// Marker: given back.
@@ -52,13 +56,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 12] = [
         Kind::In,
         Kind::Out,
         Kind::End,
         Kind::Lock,
         Kind::Checkpoint,
         Kind::Fail,
+        Kind::Final,
         Kind::Lost,
         Kind::Back,
         Kind::Slow,
@@ -74,6 +79,7 @@ impl Kind {
             Kind::Lock => "lock",
             Kind::Checkpoint => "checkpoint",
             Kind::Fail => "fail",
+            Kind::Final => "final",
             Kind::Lost => "lost",
             Kind::Back => "back",
             Kind::Slow => "slow",

@@ -108,9 +108,9 @@ pub use name::{ParseTaskIdError, RoundNumber, TaskId};
 pub use observe::Event;
 pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary, TaskError};
 pub use store::{
-    AttemptState, AttemptStatus, Audit, Entry, JournalEntries, JournalEntry, JournalOutcome, LockSeen,
-    OpenTask, Outcomes, Reclaim, Reclaimed, RoundStatus, RunningStatus, States, Status, Store, TaskSpan,
-    TaskState, Violation, WorkerStatus,
+    AttemptState, AttemptStatus, Audit, Cancel, Cancelled, Entry, JournalEntries, JournalEntry,
+    JournalOutcome, LockSeen, OpenTask, Outcomes, Reclaim, Reclaimed, Retried, Retry, RoundStatus,
+    RunningStatus, States, Status, Store, TaskSpan, TaskState, Violation, WorkerStatus,
 };
 pub use wait::{How, Stop};
 pub use worker::{Task, Worker, WorkerConfig, WorkerSummary};

@@ -22,7 +22,7 @@ pub enum Event {
         round: RoundNumber,
         /// How many tasks the round has so far.
         tasks: u64,
-        /// Whether these are all.
+        /// Whether these are all; of an open-ended stream: so far.
         complete: bool,
     },
     /// The master took over an outcome.
@@ -129,6 +129,15 @@ pub enum Event {
         /// How long it may be silent.
         lease: Duration,
     },
+    /// A worker saw that the store is paused: it takes no new tasks.
+    PauseBegan {
+        /// Why.
+        why: String,
+    },
+    /// A worker saw that the store is no longer paused.
+    PauseEnded,
+    /// A worker looked for work, and found none that is free; told once until it finds some.
+    Idle,
     /// Something went wrong that stops nothing; it is tried again.
     Trouble {
         /// What.

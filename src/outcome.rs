@@ -79,6 +79,9 @@ impl TaskError {
     }
 
     /// Says that no further attempt is to be made, whatever the store's retries are.
+    ///
+    /// In a batch it holds for this task alone: the others are tried again, and this one is not run with them.
+    /// [`Store::retry`](crate::Store::retry) grants new attempts all the same.
     pub fn last(mut self) -> TaskError {
         self.is_last = true;
         self
@@ -119,6 +122,8 @@ pub enum FailureKind {
     Input,
     /// Its output could not be written as bytes, or is larger than the store's limit.
     Output,
+    /// Somebody cancelled it: see [`Store::cancel`](crate::Store::cancel).
+    Cancelled,
 }
 
 impl Failure {
@@ -141,6 +146,7 @@ impl fmt::Display for FailureKind {
             FailureKind::Lost => "lost",
             FailureKind::Input => "input",
             FailureKind::Output => "output",
+            FailureKind::Cancelled => "cancelled",
         })
     }
 }

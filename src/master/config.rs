@@ -17,6 +17,7 @@ pub struct MasterConfig {
     pub(super) window: usize,
     pub(super) shard: u32,
     pub(super) poll: Option<(Duration, Duration)>,
+    pub(super) withdraw_stop: bool,
     pub(super) stop: Stop,
     pub(super) observer: Observer,
 }
@@ -28,6 +29,7 @@ impl Default for MasterConfig {
             window: 8,
             shard: 1024,
             poll: None,
+            withdraw_stop: true,
             stop: Stop::new(),
             observer: Observer::none(),
         }
@@ -66,6 +68,14 @@ impl MasterConfig {
         self
     }
 
+    /// Sets whether a stop file that is there at the beginning is removed. Default: true.
+    ///
+    /// If not, the master returns at once, with [`stopped`](RunSummary::stopped) set.
+    pub fn withdraw_stop(mut self, withdraw: bool) -> Self {
+        self.withdraw_stop = withdraw;
+        self
+    }
+
     /// Sets the handle by which this process can ask the master to stop.
     pub fn stop(mut self, stop: Stop) -> Self {
         self.stop = stop;
@@ -81,7 +91,7 @@ impl MasterConfig {
     /// Runs the master until a round has no inputs, or somebody asks it to stop.
     ///
     /// At the end of the run it leaves a stop file, so that the workers leave too. A stop file that is there at the
-    /// beginning is removed.
+    /// beginning is removed, unless [`withdraw_stop`](MasterConfig::withdraw_stop) says otherwise.
     ///
     /// # Errors
     ///

@@ -7,7 +7,10 @@ use crate::name::RoundNumber;
 use crate::panics::caught;
 
 /// The inputs of a round, as a stream.
-pub struct Inputs<I>(Box<dyn Iterator<Item = Result<I, BoxError>>>);
+pub struct Inputs<I> {
+    stream: Box<dyn Iterator<Item = Result<I, BoxError>>>,
+    open_ended: bool,
+}
 
 impl<I: 'static> Inputs<I> {
     /// Takes anything that gives inputs: a vector, a range, an iterator.
@@ -16,7 +19,7 @@ impl<I: 'static> Inputs<I> {
         T: IntoIterator<Item = I>,
         T::IntoIter: 'static,
     {
-        Inputs(Box::new(inputs.into_iter().map(Ok)))
+        Inputs::of(inputs.into_iter().map(Ok))
     }
 
     /// Takes inputs that may fail to be made, such as the lines of a file; the first error ends the master.
@@ -26,9 +29,38 @@ impl<I: 'static> Inputs<I> {
         T::IntoIter: 'static,
         E: Into<BoxError> + 'static,
     {
-        Inputs(Box::new(
-            inputs.into_iter().map(|input| input.map_err(Into::into)),
-        ))
+        Inputs::of(inputs.into_iter().map(|input| input.map_err(Into::into)))
+    }
+
+    fn of(stream: impl Iterator<Item = Result<I, BoxError>> + 'static) -> Inputs<I> {
+        Inputs {
+            stream: Box::new(stream),
+            open_ended: false,
+        }
+    }
+
+    /// Says that the stream may give more inputs after it said `None`, such as the lines of a file that grows.
+    ///
+    /// While tasks are open the master asks it again, at most once per second. The run ends when every task that was
+    /// published has been collected and the stream says `None` once more; this round is the last. It is never closed,
+    /// so a master that is started again goes on with it: the stream must then give all the inputs that are in the
+    /// store, in the same order, before its first `None`. Near the end no task is given to a second worker
+    /// ([`StoreConfig::tail`](crate::StoreConfig::tail)), for nobody knows where the end is.
+    ///
+    /// The stream must allow to be asked again; an iterator that was fused, or a range, says `None` for ever.
+    ///
+    /// ```
+    /// use flockwork::Inputs;
+    /// use std::sync::mpsc::channel;
+    ///
+    /// let (more, inputs) = channel();
+    /// more.send(7)?;
+    /// let inputs: Inputs<u64> = Inputs::new(std::iter::from_fn(move || inputs.try_recv().ok())).open_ended();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_ended(mut self) -> Inputs<I> {
+        self.open_ended = true;
+        self
     }
 }
 
@@ -74,7 +106,7 @@ impl<I> Feed<I> {
                 self.taken, self.round
             )
         };
-        let next = match caught(|| self.inputs.0.next()) {
+        let next = match caught(|| self.inputs.stream.next()) {
             Ok(next) => next.transpose(),
             Err(panic) => return Err(Error::new(ErrorKind::Panic, place()).because(panic)),
         };
@@ -86,6 +118,11 @@ impl<I> Feed<I> {
     /// Returns how many inputs were taken.
     pub(super) fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// Says whether there may be more inputs after the end.
+    pub(super) fn is_open_ended(&self) -> bool {
+        self.inputs.open_ended
     }
 
     pub(super) fn round(&self) -> RoundNumber {

@@ -56,7 +56,7 @@ pub trait Master {
     ///
     /// Only a bounded part of the stream is in the store at any time. While the stream waits for its next input nothing
     /// is collected, so it must not wait for outcomes. A stream that never ends is a round that
-    /// never ends.
+    /// never ends; one that ends for a while is [open-ended](Inputs::open_ended).
     ///
     /// # Errors
     ///

@@ -29,6 +29,8 @@ const PASS_SHARE: u32 = 20;
 const EXAMINE: Duration = Duration::from_millis(500);
 /// The stop file is not looked for more often than this.
 const STOP_LOOK: Duration = Duration::from_millis(500);
+/// A stream that has said that there is nothing more is asked again after this long.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What all rounds of a run share.
 pub(super) struct Context<'a> {
@@ -52,7 +54,10 @@ pub(super) struct Round<'a, 'c, M: Master> {
     master: &'a mut M,
     dir: DirRef,
     summary: RoundSummary,
+    /// `None` once the round is closed.
     feed: Option<Feed<M::Input>>,
+    /// When an open-ended stream said that there is nothing more.
+    dry: Option<Moment>,
     open: Vec<OpenShard>,
     /// The number of the next task to be published.
     next: u64,
@@ -79,6 +84,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 ..RoundSummary::default()
             },
             feed: Some(feed),
+            dry: None,
             open: Vec::new(),
             next: 0,
             entries: Vec::new(),
@@ -163,7 +169,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     }
 
     fn tell_published(&self) {
-        let (round, tasks, complete) = (self.summary.round, self.next, self.feed.is_none());
+        let (round, tasks, complete) = (self.summary.round, self.next, self.is_exhausted());
         self.context.config.observer.tell(|| Event::Published {
             round,
             tasks,
@@ -182,20 +188,22 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 return Ok(Left::Stopped);
             }
             let mut progress = false;
-            let window = self.context.config.window;
             // One shard at a time: outcomes are not kept waiting while a window is filled.
-            if self.feed.is_some() && self.open.len() + self.context.janitor.cleaning() < window {
+            if self.wants_inputs() {
                 progress |= self.publish()?;
             }
             let begun = Moment::now();
             progress |= self.collect()?;
             let took = Moment::now().since(begun);
-            if self.feed.is_none() && self.open.is_empty() {
-                self.summary.tasks = self.next;
-                return Ok(Left::Ended);
+            if self.open.is_empty() && self.is_exhausted() {
+                // What came while the last outcomes did is not left behind.
+                if self.feed.is_none() || !self.publish()? {
+                    self.summary.tasks = self.next;
+                    return Ok(Left::Ended);
+                }
+                continue;
             }
-            let has_room = self.feed.is_some() && self.open.len() + self.context.janitor.cleaning() < window;
-            if has_room {
+            if self.wants_inputs() {
                 continue;
             }
             if progress {
@@ -207,8 +215,29 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 .jitter(poll.step())
                 .max(took * PASS_SHARE)
                 .min(greatest);
+            let rest = match self.dry.filter(|_| self.has_room()) {
+                Some(since) => rest.min(ASK_AGAIN.saturating_sub(Moment::now().since(since))),
+                None => rest,
+            };
             self.context.config.stop.waker().wait(seen, rest);
         }
+    }
+
+    /// Says whether the stream has no more inputs, so far.
+    fn is_exhausted(&self) -> bool {
+        self.feed.is_none() || self.dry.is_some()
+    }
+
+    /// Says whether it is time to ask the stream, and there is room for what it gives.
+    fn wants_inputs(&self) -> bool {
+        let may_ask = self
+            .dry
+            .is_none_or(|since| Moment::now().since(since) >= ASK_AGAIN);
+        self.feed.is_some() && may_ask && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.open.len() + self.context.janitor.cleaning() < self.context.config.window
     }
 
     fn is_told_to_stop(&mut self) -> Result<bool> {
@@ -226,7 +255,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
         Ok(self.context.config.stop.requested().is_some())
     }
 
-    /// Publishes one shard, or the end of the round; says whether there was anything to publish.
+    /// Publishes one shard, or the end of the round; says whether there was anything new.
     fn publish(&mut self) -> Result<bool> {
         let (context, Some(feed)) = (&mut *self.context, &mut self.feed) else {
             return Ok(false);
@@ -235,24 +264,35 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
         let round_dir = self.dir.clone();
         let filled = fill_shard(config, store, &round_dir, ShardNumber(self.next), feed)?;
         let Some((mut writer, cache)) = filled.shard else {
+            let was_exhausted = self.is_exhausted();
             if filled.exhausted {
-                self.complete()?;
+                self.end_inputs()?;
             }
-            return Ok(filled.exhausted);
+            let is_news = self.is_exhausted() && !was_exhausted;
+            if is_news {
+                self.tell_published();
+            }
+            return Ok(is_news);
         };
         let number = ShardNumber(self.next);
         context.mastership.check()?;
         let dir = patiently(config, || writer.publish())?;
         self.next = writer.end();
         self.open.push(OpenShard::new(number, dir, self.next, cache));
+        self.dry = None;
         if filled.exhausted {
-            self.complete()?;
+            self.end_inputs()?;
         }
         self.tell_published();
         Ok(true)
     }
 
-    fn complete(&mut self) -> Result<()> {
+    /// The stream has said that there is nothing more: closes the round, unless that may change.
+    fn end_inputs(&mut self) -> Result<()> {
+        if self.feed.as_ref().is_some_and(Feed::is_open_ended) {
+            self.dry = Some(Moment::now());
+            return Ok(());
+        }
         let store = self.context.store;
         let path = self.dir.path().join(ROUND_FILE);
         let text = format!("{{\"tasks\":{}}}\n", self.next);

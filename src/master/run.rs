@@ -31,6 +31,9 @@ pub(super) fn run<M: Master>(
         stopped: true,
         ..RunSummary::default()
     };
+    if !config.withdraw_stop && is_asked_to_stop(store)? {
+        return Ok(stopped);
+    }
     let Some(mastership) = mastership::acquire(store, me, &config.observer, &config.stop)? else {
         return Ok(stopped);
     };
@@ -53,6 +56,13 @@ pub(super) fn run<M: Master>(
     result.and_then(|summary| farewell.map(|()| summary))
 }
 
+fn is_asked_to_stop(store: &Store) -> Result<bool> {
+    let stop = store
+        .stop_file()
+        .during("cannot look for the stop file in", store.root().path())?;
+    Ok(stop.is_some())
+}
+
 fn all_rounds<M: Master>(
     config: &MasterConfig,
     store: &Store,
@@ -60,7 +70,9 @@ fn all_rounds<M: Master>(
     mastership: &Mastership,
     janitor: &mut Janitor,
 ) -> Result<RunSummary> {
-    store.withdraw_stop()?;
+    if config.withdraw_stop {
+        store.withdraw_stop()?;
+    }
     // Only tidiness: what cannot be removed stays.
     let _ = forget_dead_workers(store);
     let known = list_rounds(store)?;
@@ -78,6 +90,7 @@ fn all_rounds<M: Master>(
         let Some(feed) = inputs_of(master, round, is_known)? else {
             return Ok(context.summary);
         };
+        let is_last = feed.is_open_ended();
         let dir = round_dir(store, round)?;
         let mut this = Round::take_up(&mut context, master, round, dir, feed)?;
         let left = this.run()?;
@@ -94,6 +107,9 @@ fn all_rounds<M: Master>(
         }
         context.summary.rounds += 1;
         config.observer.tell(|| Event::RoundEnded { round });
+        if is_last {
+            return Ok(context.summary);
+        }
         round = round.next();
     }
 }

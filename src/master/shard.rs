@@ -124,8 +124,8 @@ impl OpenShard {
         let inputs = self.input_tasks(&input, stem)?;
         let tasks = inputs.len();
         let (ended, accepted) = match state {
-            State::Failed { last } => {
-                let ended = read_failed(store, &self.dir, stem, tasks, last);
+            State::Failed { last, final_at } => {
+                let ended = read_failed(store, &self.dir, stem, tasks, last, final_at);
                 (
                     Some(ended.during("cannot read attempts in", self.dir.path())?),
                     false,

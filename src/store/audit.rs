@@ -21,13 +21,13 @@ pub struct Audit {
     pub tasks: u64,
     /// Tasks with exactly one accepted output.
     pub ok: u64,
-    /// Tasks whose attempts are used up.
+    /// Tasks that failed for good.
     pub failed: u64,
     /// Tasks that are still to be done.
     pub open: u64,
     /// Attempts whose files are still there.
     pub attempts: u64,
-    /// Of these, attempts that failed, were lost, given back, doubled or damaged.
+    /// Of these, attempts that failed, were lost, cancelled, given back, doubled or damaged.
     pub marked: u64,
     /// What contradicts the promises.
     pub violations: Vec<Violation>,
@@ -251,22 +251,29 @@ impl Store {
     }
 }
 
-/// An attempt beyond the first is only made when the one before it has ended, or may be doubled.
+/// An attempt beyond the first is only made when the one before it has ended, or may be doubled, and was not to be
+/// the last.
 fn audit_attempts(dir: &DirRef, entries: &[Entry], audit: &mut Audit) {
     let attempts: BTreeSet<(Stem, Attempt)> = of_kind(entries, |kind| kind == Kind::Lock);
     let marked: BTreeSet<(Stem, Attempt)> =
         of_kind(entries, |kind| !matches!(kind, Kind::Lock | Kind::Checkpoint));
+    let followed = of_kind(entries, |kind| {
+        !matches!(kind, Kind::Lock | Kind::Checkpoint | Kind::Final)
+    });
     audit.attempts += attempts.len() as u64;
     audit.marked += marked.len() as u64;
     for &(stem, attempt) in &attempts {
         let before = (stem, Attempt(attempt.0 - 1));
         // A lock that was removed by hand frees its task without a marker.
-        if attempts.contains(&before) && !marked.contains(&before) {
-            let path = dir
-                .path()
-                .join(layout::attempt_name(&stem.to_string(), attempt, Kind::Lock));
-            audit.violation(path, "it began before the attempt before it had ended");
+        if !attempts.contains(&before) || followed.contains(&before) {
+            continue;
         }
+        let name = layout::attempt_name(&stem.to_string(), attempt, Kind::Lock);
+        let what = match marked.contains(&before) {
+            true => "it began after an attempt that was to be the last",
+            false => "it began before the attempt before it had ended",
+        };
+        audit.violation(dir.path().join(name), what);
     }
 }
 

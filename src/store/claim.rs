@@ -3,13 +3,15 @@
 use std::io;
 use std::time::Duration;
 
-use super::marker::{Marker, make_marker};
+use super::marker::{Marker, make_marker, read_marker, try_read_marker};
+use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
 use crate::clock::{Random, wall_millis};
 use crate::fs::{DirRef, FileRef, Flock, is_foreign, is_gone, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
+use crate::outcome::Failure;
 use crate::record::{self, AttemptHeader, ProcessMark, RecordKind};
 
 /// A prober may hold a fresh lock for a moment.
@@ -58,10 +60,12 @@ pub(crate) enum Pulse {
     Lost,
     /// Another attempt was first: the outcome will be dropped, so the task may as well stop.
     Outrun,
+    /// Somebody has marked the attempt as the last.
+    Cancelled,
 }
 
 /// What a listing after the claim has shown.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SecondLook {
     /// `None`: the input is gone, the shard was cleaned.
     pub(crate) state: Option<State>,
@@ -69,6 +73,10 @@ pub(crate) struct SecondLook {
     pub(crate) was_lost: bool,
     /// The latest attempt before this one that left a checkpoint.
     pub(crate) checkpointed: Option<Attempt>,
+    /// The latest attempt before this one after which a person granted new ones.
+    pub(crate) again: Option<Attempt>,
+    /// The attempt that was to be the last, though it has this one after it, or is this one.
+    pub(crate) final_at: Option<Attempt>,
 }
 
 /// A hold on one input file (or on the role of the one master): an attempt that runs.
@@ -211,12 +219,19 @@ impl Claim {
                 .max()
         };
         let was_lost = earlier(Kind::Lost) == Some(Attempt(self.attempt.0 - 1));
-        let checkpointed = earlier(Kind::Checkpoint);
+        let (checkpointed, again) = (earlier(Kind::Checkpoint), earlier(Kind::Again));
+        let finals = entries.iter().filter(|entry| entry.kind == Kind::Final);
+        let final_at = finals
+            .filter_map(|entry| entry.attempt)
+            .filter(|attempt| Some(*attempt) > again)
+            .max();
         let shard = super::state::shard_state(&mut entries, store.attempts_allowed());
         Ok(SecondLook {
             state: shard.inputs.first().map(|input| input.state),
             was_lost,
             checkpointed,
+            again,
+            final_at,
         })
     }
 
@@ -229,8 +244,25 @@ impl Claim {
         if self.file.fresh()?.links == 0 || lost_lock {
             return Ok(Pulse::Lost);
         }
-        let outrun = self.dir.exists(&layout::plain_name(self.stem, Kind::Out))?;
-        Ok(if outrun { Pulse::Outrun } else { Pulse::Ours })
+        if self.dir.exists(&layout::plain_name(self.stem, Kind::Out))? {
+            return Ok(Pulse::Outrun);
+        }
+        let last = layout::attempt_name(&self.base, self.attempt, Kind::Final);
+        Ok(match self.dir.exists(&last)? {
+            true => Pulse::Cancelled,
+            false => Pulse::Ours,
+        })
+    }
+
+    /// Reads why an attempt at this input file was cancelled.
+    pub(crate) fn cancelled(&self, at: Attempt) -> Failure {
+        cancelled_failure(read_marker(&self.dir, &self.base, at, Kind::Final))
+    }
+
+    /// Reads what whoever granted new attempts after this earlier one has to say.
+    pub(crate) fn note(&self, again: Attempt) -> io::Result<Option<String>> {
+        let marker = try_read_marker(&self.dir, &self.base, again, Kind::Again)?;
+        Ok(marker.and_then(|marker| marker.note))
     }
 
     /// Ends the attempt without an outcome.

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::SMALL_FILE;
 use crate::clock::wall_millis;
-use crate::fs::{DirRef, is_gone};
+use crate::fs::{DirRef, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::Attempt;
 
-/// What a marker holds, for people; nothing is decided by it.
+/// What a marker holds, for people and for the next attempt; no state is decided by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marker {
     pub(crate) why: String,
@@ -18,6 +18,9 @@ pub(crate) struct Marker {
     pub(crate) by: String,
     /// Milliseconds since 1970.
     pub(crate) at: u64,
+    /// What whoever granted new attempts has to say to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 impl Marker {
@@ -26,6 +29,7 @@ impl Marker {
             why: why.into(),
             by: by.to_string(),
             at: wall_millis(),
+            note: None,
         }
     }
 }
@@ -54,8 +58,20 @@ pub(crate) fn make_marker(
 
 /// Reads why an attempt was ended, as far as that is known.
 pub(crate) fn read_marker(dir: &DirRef, base: &str, attempt: Attempt, kind: Kind) -> Option<Marker> {
+    try_read_marker(dir, base, attempt, kind).ok().flatten()
+}
+
+/// Reads a marker; `None` if it is gone, or was made by hand.
+pub(crate) fn try_read_marker(
+    dir: &DirRef,
+    base: &str,
+    attempt: Attempt,
+    kind: Kind,
+) -> io::Result<Option<Marker>> {
     let mut bytes = Vec::new();
-    dir.read(&layout::attempt_name(base, attempt, kind), SMALL_FILE, &mut bytes)
-        .ok()?;
-    serde_json::from_slice(&bytes).ok()
+    match dir.read(&layout::attempt_name(base, attempt, kind), SMALL_FILE, &mut bytes) {
+        Ok(()) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if is_gone(&error) || is_foreign(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,6 +1,7 @@
 //! The store: the directory that is the queue, and every step on it.
 
 mod audit;
+mod cancel;
 mod claim;
 mod clean;
 mod create;
@@ -9,8 +10,10 @@ mod inputs;
 mod journal;
 mod marker;
 mod outcomes;
+mod pick;
 mod publish;
 mod reclaim;
+mod retry;
 mod scan;
 mod state;
 mod status;
@@ -26,7 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use audit::{Audit, Violation};
-pub(crate) use claim::{Claim, Claiming, Identity, Pulse, read_header};
+pub use cancel::{Cancel, Cancelled};
+pub(crate) use claim::{Claim, Claiming, Identity, Pulse, SecondLook, read_header};
 pub(crate) use clean::clean_shard;
 pub(crate) use create::StoreFile;
 pub(crate) use done::{DoneBuilder, DoneFile};
@@ -34,11 +38,13 @@ pub(crate) use inputs::{ShardWriter, remove_leftovers};
 pub(crate) use journal::{Journal, JournalLine};
 pub(crate) use marker::{Marker, make_marker};
 pub(crate) use outcomes::{
-    Ended, InputTasks, TaskRecord, input_tasks, read_accepted, read_failed, set_damaged_aside,
+    Ended, InputTasks, TaskRecord, input_tasks, is_last_failure, push_failure, read_accepted, read_failed,
+    set_damaged_aside,
 };
 pub(crate) use publish::Published;
 pub(crate) use reclaim::{Reaper, RunningAttempt, Tail};
 pub use reclaim::{Reclaim, Reclaimed};
+pub use retry::{Retried, Retry};
 pub(crate) use scan::{RoundListing, list_round, list_rounds, list_shard};
 pub(crate) use state::{ShardState, State};
 pub use status::{RoundStatus, Status, WorkerStatus};

@@ -1,16 +1,42 @@
 //! Reading what input files ended with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 
 use super::Store;
-use super::marker::read_marker;
+use super::marker::{Marker, read_marker};
 use crate::fs::{DirRef, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::outcome::{Failure, FailureKind};
 use crate::record::{self, AttemptHeader, Damage, Frame, RecordKind};
+
+/// What a failure record holds.
+#[derive(serde::Serialize)]
+struct FailureRecord<'a> {
+    #[serde(flatten)]
+    failure: &'a Failure,
+    /// The task is not to be tried again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    last: bool,
+}
+
+/// Appends why the task at this position of the batch failed, and whether that was its last attempt.
+pub(crate) fn push_failure(content: &mut Vec<u8>, index: u32, failure: &Failure, last: bool) {
+    let record = FailureRecord { failure, last };
+    record::push_json(content, RecordKind::Failure, index, 0, &record);
+}
+
+/// Says whether a failure record is of a task that is not to be tried again.
+pub(crate) fn is_last_failure(frame: &Frame<'_>) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Last {
+        #[serde(default)]
+        last: bool,
+    }
+    frame.kind == RecordKind::Failure && record::from_json::<Last>(frame).is_some_and(|record| record.last)
+}
 
 /// What one task of an input file ended with, with the payload still in its buffer.
 #[derive(Debug, Clone)]
@@ -149,17 +175,22 @@ fn output(bytes: &[u8], frame: &Frame<'_>) -> TaskRecord {
     }
 }
 
-/// Reads what is known of an input file whose attempts are used up: of each task the last record counts.
+/// Reads what is known of an input file that has failed: of each task the last record counts.
+///
+/// `final_at` is the attempt that was to be the last. Who ends its own attempt for good says why in a record, so a task
+/// without one in that attempt or a later one was cancelled.
 pub(crate) fn read_failed(
     store: &Store,
     dir: &DirRef,
     stem: Stem,
     tasks: usize,
     last: Attempt,
+    final_at: Option<Attempt>,
 ) -> io::Result<Ended> {
     let base = stem.to_string();
     let mut bytes = Vec::new();
     let mut records: BTreeMap<u32, TaskRecord> = BTreeMap::new();
+    let mut told: BTreeSet<u32> = BTreeSet::new();
     let mut worker = String::new();
     for attempt in (1..=last.0).map(Attempt) {
         let start = bytes.len();
@@ -178,8 +209,15 @@ pub(crate) fn read_failed(
                 RecordKind::Output => drop(records.insert(frame.index, output(&bytes, &frame))),
                 RecordKind::Failure => {
                     let known = matches!(records.get(&frame.index), Some(TaskRecord::Output { .. }));
-                    if let (false, Some(failure)) = (known, record::from_json(&frame)) {
+                    // One that was cancelled, and then granted new attempts, is no longer cancelled.
+                    let counts = |failure: &Failure| {
+                        failure.kind != FailureKind::Cancelled || final_at.is_some_and(|at| attempt >= at)
+                    };
+                    if let (false, Some(failure)) = (known, record::from_json(&frame).filter(counts)) {
                         records.insert(frame.index, TaskRecord::Failure(failure));
+                        if Some(attempt) >= final_at {
+                            told.insert(frame.index);
+                        }
                     }
                 }
                 RecordKind::Attempt => {
@@ -191,7 +229,14 @@ pub(crate) fn read_failed(
             }
         }
     }
-    let unknown = || TaskRecord::Failure(lost_failure(dir, &base, last));
+    let unknown = || {
+        TaskRecord::Failure(match final_at {
+            Some(attempt) => cancelled_failure(read_marker(dir, &base, attempt, Kind::Final)),
+            None => lost_failure(dir, &base, last),
+        })
+    };
+    // Without a `final`, every record counts.
+    records.retain(|index, record| told.contains(index) || matches!(record, TaskRecord::Output { .. }));
     let tasks = (0..u32::try_from(tasks).unwrap_or(u32::MAX))
         .map(|index| records.remove(&index).unwrap_or_else(unknown))
         .collect();
@@ -202,6 +247,15 @@ pub(crate) fn read_failed(
         head: 0..0,
         tasks,
     })
+}
+
+/// What a cancelled task ends with.
+pub(crate) fn cancelled_failure(marker: Option<Marker>) -> Failure {
+    let why = marker.map_or_else(
+        || "somebody made its marker by hand".to_owned(),
+        |marker| marker.why,
+    );
+    Failure::new(FailureKind::Cancelled, why)
 }
 
 fn lost_failure(dir: &DirRef, base: &str, last: Attempt) -> Failure {

@@ -17,8 +17,12 @@ pub(crate) enum State {
     },
     /// Somebody is at it.
     Running { attempt: Attempt },
-    /// It has used up its attempts.
-    Failed { last: Attempt },
+    /// There will be no further attempt.
+    Failed {
+        last: Attempt,
+        /// The attempt that was to be the last, if one was; else its attempts are used up.
+        final_at: Option<Attempt>,
+    },
 }
 
 /// An input file, seen through one listing.
@@ -71,13 +75,26 @@ pub(crate) fn shard_state(entries: &mut [Entry], attempts_allowed: u32) -> Shard
     state
 }
 
+/// The attempts at an input file that may still bring its outcome; the entries are sorted.
+pub(crate) fn open_attempts(entries: &[Entry], stem: Stem) -> Vec<Attempt> {
+    entries
+        .chunk_by(|a, b| (a.stem, a.attempt) == (b.stem, b.attempt))
+        .filter(|names| names[0].stem == stem)
+        .filter_map(|names| names[0].attempt.and_then(|attempt| attempt_names(attempt, names)))
+        .filter(|names| names.open)
+        .map(|names| names.attempt)
+        .collect()
+}
+
 /// What the names say of one attempt.
 #[derive(Debug, Clone, Copy)]
 struct AttemptNames {
     attempt: Attempt,
-    /// The last marker in the order of [`Kind`]; several are a race, any of them frees the task.
+    /// The first marker in the order of [`attempt_names`]; several are a race, any of them ends the attempt.
     marker: Option<Kind>,
     fault: bool,
+    /// It was to be the last, whatever else it was marked with.
+    is_final: bool,
     /// Neither ended nor given up: a slow one may still bring the outcome.
     open: bool,
 }
@@ -108,13 +125,16 @@ fn input_state(group: &[Entry], attempts_allowed: u32) -> InputState {
         Some(last) if last.marker.is_none() => State::Running {
             attempt: last.attempt,
         },
-        Some(last) if seen.faults < attempts_allowed => State::Free {
+        Some(last) if seen.faults < attempts_allowed && seen.final_at.is_none() => State::Free {
             next: last.attempt.next(),
             after: last.marker,
         },
         Some(last) => match seen.open {
             Some(attempt) => State::Running { attempt },
-            None => State::Failed { last: last.attempt },
+            None => State::Failed {
+                last: last.attempt,
+                final_at: seen.final_at,
+            },
         },
     };
     InputState {
@@ -129,6 +149,7 @@ fn input_state(group: &[Entry], attempts_allowed: u32) -> InputState {
 struct Seen {
     last: Option<AttemptNames>,
     open: Option<Attempt>,
+    final_at: Option<Attempt>,
     faults: u32,
     doubled: bool,
 }
@@ -137,8 +158,10 @@ impl Seen {
     fn add(&mut self, names: AttemptNames) {
         if names.marker == Some(Kind::Again) {
             self.faults = 0;
-        } else if names.fault {
-            self.faults += 1;
+            self.final_at = None;
+        } else {
+            self.faults += u32::from(names.fault);
+            self.final_at = names.is_final.then_some(names.attempt).or(self.final_at);
         }
         self.doubled |= names.marker == Some(Kind::Slow);
         if names.open {
@@ -153,6 +176,7 @@ fn attempt_names(attempt: Attempt, names: &[Entry]) -> Option<AttemptNames> {
     let marker = [
         Kind::Again,
         Kind::Damaged,
+        Kind::Final,
         Kind::Fail,
         Kind::Back,
         Kind::Lost,
@@ -165,12 +189,16 @@ fn attempt_names(attempt: Attempt, names: &[Entry]) -> Option<AttemptNames> {
         return None;
     }
     // Who gave an attempt back itself was not lost, even if somebody thought so.
-    let fault = matches!(marker, Some(Kind::Damaged | Kind::Fail | Kind::Lost));
+    let fault = matches!(
+        marker,
+        Some(Kind::Damaged | Kind::Final | Kind::Fail | Kind::Lost)
+    );
     let open = has(Kind::Lock) && matches!(marker, None | Some(Kind::Slow));
     Some(AttemptNames {
         attempt,
         marker,
         fault,
+        is_final: has(Kind::Final),
         open,
     })
 }
@@ -201,7 +229,14 @@ mod tests {
         let running = |attempt| State::Running {
             attempt: Attempt(attempt),
         };
-        let failed = |last| State::Failed { last: Attempt(last) };
+        let failed = |last| State::Failed {
+            last: Attempt(last),
+            final_at: None,
+        };
+        let ended_by = |final_at, last| State::Failed {
+            last: Attempt(last),
+            final_at: Some(Attempt(final_at)),
+        };
         let table = [
             (
                 "in",
@@ -239,6 +274,27 @@ mod tests {
             // A slow one that still runs may bring the outcome although the others failed.
             ("in 1.lock 1.slow 2.fail 3.fail 4.lock 4.fail", running(1)),
             ("in 1.lock 1.slow 1.lost 2.fail 3.fail 4.lock 4.fail", failed(4)),
+            // One attempt was to be the last, whatever the count of faults.
+            ("in 1.lock 1.final", ended_by(1, 1)),
+            ("in 1.final", ended_by(1, 1)),
+            ("in 1.lock 1.final out", State::Done),
+            ("in 1.lock 1.fail 2.lock 2.final", ended_by(2, 2)),
+            ("in 1.lock 1.back 1.final", ended_by(1, 1)),
+            ("in 1.lock 1.lost 1.final", ended_by(1, 1)),
+            ("in 1.lock 1.fail 1.final", ended_by(1, 1)),
+            ("in 1.lock 1.slow 1.final", ended_by(1, 1)),
+            ("in 1.lock 1.damaged 1.final", ended_by(1, 1)),
+            // Somebody had claimed the next attempt before the marker was there.
+            ("in 1.lock 1.lost 1.final 2.lock", running(2)),
+            ("in 1.lock 1.lost 1.final 2.lock 2.lost", ended_by(1, 2)),
+            ("in 1.lock 1.lost 1.final 2.lock 2.back", ended_by(1, 2)),
+            // A slow one that still runs may bring the outcome.
+            ("in 1.lock 1.slow 2.lock 2.final", running(1)),
+            ("in 1.lock 1.slow 1.back 2.lock 2.final", ended_by(2, 2)),
+            // New attempts were granted.
+            ("in 1.lock 1.final 1.again", free(2, Kind::Again)),
+            ("in 1.final 1.again 2.lock 2.fail", free(3, Kind::Fail)),
+            ("in 1.final 1.again 2.lock 2.final", ended_by(2, 2)),
             // Two who end one attempt at once.
             ("in 1.lock 1.back 1.lost", free(2, Kind::Back)),
             ("in 1.lock 1.fail 1.lost", free(2, Kind::Fail)),

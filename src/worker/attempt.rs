@@ -2,25 +2,24 @@
 
 use std::cell::OnceCell;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::carry::{self, Plan};
+use super::ending::{Cancelled, Early, end_early, fail, publish, tell_failure, timed_out};
 use super::engine::Engine;
 use super::running::{Running, StopReason};
 use super::{Task, Worker};
 use crate::clock::Moment;
 use crate::codec::Codec;
-use crate::error::{Error, ErrorKind};
+use crate::error::{BoxError, Error, ErrorKind};
 use crate::fs::{DirRef, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::Attempt;
 use crate::observe::Event;
-use crate::outcome::{Failure, FailureKind};
+use crate::outcome::{Failure, FailureKind, TaskError};
 use crate::panics::caught;
 use crate::record::{self, Frame, RecordKind};
-use crate::store::{Claim, JournalLine, Published, State};
-use crate::wait::How;
+use crate::store::{Claim, SecondLook, State, push_failure};
 
 /// Outputs of a batch are written down at least this often, and after each task of a second attempt.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -35,25 +34,22 @@ pub(super) enum End {
     Abandoned,
 }
 
-/// Why an attempt ends early.
-enum Early {
-    /// Another attempt has published, or the shard was cleaned.
-    Done,
-    Cleaned,
-    /// The input cannot be read: a failure of the task.
-    Damaged(String),
-    /// The worker was told to stop.
-    GiveBack(String),
-    /// The store's own trouble.
-    Trouble(String),
-    Abandoned,
-}
-
 /// What stands before the first task runs.
 struct Ready {
     input: Vec<u8>,
     plan: Plan,
     checkpointed: Option<Attempt>,
+    /// What whoever granted new attempts has to say.
+    note: Option<String>,
+}
+
+/// How many tasks have failed in an attempt.
+#[derive(Default)]
+struct Failures {
+    /// To be tried again.
+    open: u64,
+    /// Not to be tried again.
+    last: u64,
 }
 
 pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
@@ -73,7 +69,10 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
         Ok(frames) => frames,
         Err(damage) => return end_early(engine, running, Early::Damaged(damage.to_string())),
     };
-    let mut failures = 0;
+    let mut failures = Failures {
+        last: ready.plan.failed_for_good,
+        ..Failures::default()
+    };
     let mut saved = Moment::now();
     for &index in &ready.plan.order {
         let Some(frame) = frames
@@ -86,24 +85,24 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
                 Early::Damaged(format!("task {index} of the batch is missing")),
             );
         };
-        if running.stop_reason() == Some(StopReason::Told) {
-            return end_early(
-                engine,
-                running,
-                Early::GiveBack("the worker was told to stop".into()),
-            );
-        }
-        if running.stop_reason() == Some(StopReason::Outrun) {
-            return end_early(engine, running, Early::Done);
-        }
-        match run_task(engine, running, &dir, &ready, *frame) {
+        let asked = running
+            .stop_reason()
+            .and_then(|reason| asked_to_end(reason, None));
+        let ended = match asked {
+            Some(end) => Err(end),
+            None => run_task(engine, running, &dir, &ready, *frame),
+        };
+        match ended {
             Ok(()) => {}
-            Err(TaskEnd::Failed(failure)) => {
-                failures += 1;
+            Err(TaskEnd::Failed { failure, last }) => {
+                let count = if last {
+                    &mut failures.last
+                } else {
+                    &mut failures.open
+                };
+                *count += 1;
                 tell_failure(engine, running, &failure);
-                let pushed = running.with_claim(|claim| {
-                    record::push_json(claim.content(), RecordKind::Failure, index, 0, &failure);
-                });
+                let pushed = running.with_claim(|claim| push_failure(claim.content(), index, &failure, last));
                 if pushed.is_none() {
                     return End::Abandoned;
                 }
@@ -116,6 +115,11 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
                 );
             }
             Err(TaskEnd::Outrun) => return end_early(engine, running, Early::Done),
+            Err(TaskEnd::Cancelled { detail }) => {
+                let left = ready.plan.from(index);
+                let at = running.attempt;
+                return end_early(engine, running, Early::Cancelled(Cancelled { at, detail, left }));
+            }
             Err(TaskEnd::Abandoned) => return End::Abandoned,
         }
         let now = Moment::now();
@@ -132,7 +136,9 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
         .count() as u64;
     match running.take_claim() {
         None => End::Abandoned,
-        Some(claim) if failures > 0 => fail(engine, running, claim, tasks),
+        // One task that is to be tried again is enough: the next attempt leaves those out that are not.
+        Some(claim) if failures.open > 0 => fail(engine, running, claim, tasks, Kind::Fail),
+        Some(claim) if failures.last > 0 => fail(engine, running, claim, tasks, Kind::Final),
         Some(claim) => publish(engine, running, claim, tasks),
     }
 }
@@ -143,17 +149,23 @@ fn prepare<W: Worker>(engine: &Engine<W>, running: &Running, dir: &DirRef) -> Re
         false => Early::Trouble(format!("the store could not be read: {error}")),
     };
     let first = running.attempt == Attempt::FIRST;
-    let mut was_lost = false;
-    let mut checkpointed = None;
+    let mut look = SecondLook::default();
+    let mut note = None;
     if !first {
-        let look = running
+        look = running
             .with_claim(|claim| claim.look(&engine.store))
-            .ok_or(Early::Abandoned)?;
-        let look = look.map_err(trouble)?;
+            .ok_or(Early::Abandoned)?
+            .map_err(trouble)?;
         match look.state {
             None => return Err(Early::Cleaned),
             Some(State::Done) => return Err(Early::Done),
-            Some(_) => (was_lost, checkpointed) = (look.was_lost, look.checkpointed),
+            Some(_) => {}
+        }
+        if let Some(again) = look.again {
+            note = running
+                .with_claim(|claim| claim.note(again))
+                .ok_or(Early::Abandoned)?
+                .map_err(trouble)?;
         }
     }
     let mut input = Vec::new();
@@ -172,23 +184,43 @@ fn prepare<W: Worker>(engine: &Engine<W>, running: &Running, dir: &DirRef) -> Re
         Plan::whole(tasks)
     } else {
         let taken = running
-            .with_claim(|claim| carry::take_over(&engine.store, claim, running.stem, tasks, was_lost))
+            .with_claim(|claim| carry::take_over(&engine.store, claim, running.stem, tasks, &look))
             .ok_or(Early::Abandoned)?;
         taken.map_err(trouble)?
     };
+    // It was cancelled between the listing that showed it free and the claim.
+    if let Some(at) = look.final_at {
+        let (detail, left) = (None, plan.order);
+        return Err(Early::Cancelled(Cancelled { at, detail, left }));
+    }
     Ok(Ready {
         input,
         plan,
-        checkpointed,
+        checkpointed: look.checkpointed,
+        note,
     })
 }
 
 /// Why a task has no output in this attempt.
 enum TaskEnd {
-    Failed(Failure),
+    Failed {
+        failure: Failure,
+        /// There is to be no further attempt.
+        last: bool,
+    },
     Told,
     Outrun,
+    Cancelled {
+        /// What the task said before it returned.
+        detail: Option<String>,
+    },
     Abandoned,
+}
+
+impl TaskEnd {
+    fn failed(failure: Failure) -> TaskEnd {
+        TaskEnd::Failed { failure, last: false }
+    }
 }
 
 fn run_task<W: Worker>(
@@ -199,9 +231,9 @@ fn run_task<W: Worker>(
     frame: Frame<'_>,
 ) -> Result<(), TaskEnd> {
     // Decoding, encoding and the text of an error are the user's code too.
-    let decoded = caught(|| Codec::decode(frame.codec, frame.payload)).map_err(TaskEnd::Failed)?;
+    let decoded = caught(|| Codec::decode(frame.codec, frame.payload)).map_err(TaskEnd::failed)?;
     let input: W::Input =
-        decoded.map_err(|error| TaskEnd::Failed(Failure::new(FailureKind::Input, error.to_string())))?;
+        decoded.map_err(|error| TaskEnd::failed(Failure::new(FailureKind::Input, error.to_string())))?;
     let begun = Moment::now();
     running.begin_task(frame.index, begun);
     let task = Task {
@@ -212,21 +244,15 @@ fn run_task<W: Worker>(
         scratch_root: engine.config.scratch.as_deref(),
         scratch: OnceCell::new(),
         checkpointed: ready.checkpointed,
+        note: ready.note.as_deref(),
     };
-    let result = caught(|| {
-        engine
-            .worker
-            .process(input, &task)
-            .map_err(|error| error.to_string())
-    });
+    let result = caught(|| engine.worker.process(input, &task).map_err(failure_of));
     drop(task);
     let elapsed = Moment::now().since(begun);
     let output = match result {
         Ok(Ok(output)) => output,
-        Ok(Err(error)) => {
-            return Err(failed(running, elapsed, Failure::new(FailureKind::Error, error)));
-        }
-        Err(panic) => return Err(failed(running, elapsed, panic)),
+        Ok(Err((failure, last))) => return Err(failed(running, elapsed, failure, last)),
+        Err(panic) => return Err(failed(running, elapsed, panic, false)),
     };
     let (codec, limit) = (engine.store.codec(), engine.store.config().max_record);
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
@@ -234,8 +260,8 @@ fn run_task<W: Worker>(
     let batch_limit = engine.store.batch_limit();
     let mut bytes = Vec::new();
     caught(|| codec.encode(&output, limit, &mut bytes))
-        .map_err(TaskEnd::Failed)?
-        .map_err(|error| TaskEnd::Failed(Failure::new(FailureKind::Output, error.to_string())))?;
+        .map_err(TaskEnd::failed)?
+        .map_err(|error| TaskEnd::failed(Failure::new(FailureKind::Output, error.to_string())))?;
     let pushed = running.with_claim(|claim| {
         let start = claim.content().len();
         record::push_with(claim.content(), head, |buffer| {
@@ -252,181 +278,45 @@ fn run_task<W: Worker>(
     match pushed {
         None => Err(TaskEnd::Abandoned),
         Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(TaskEnd::Failed(Failure::new(
+        Some(Err(error)) => Err(TaskEnd::failed(Failure::new(
             FailureKind::Output,
             error.to_string(),
         ))),
     }
 }
 
+/// What an error of a task means, and whether there is to be no further attempt.
+fn failure_of(error: BoxError) -> (Failure, bool) {
+    match error.downcast::<TaskError>() {
+        Ok(error) => error.into_failure(),
+        Err(error) => (Failure::new(FailureKind::Error, error.to_string()), false),
+    }
+}
+
 /// An error after the task was asked to stop means what it was asked for.
-fn failed(running: &Running, elapsed: Duration, failure: Failure) -> TaskEnd {
-    match running.stop_reason() {
-        Some(StopReason::Told) => TaskEnd::Told,
-        Some(StopReason::Outrun) => TaskEnd::Outrun,
-        Some(StopReason::Timeout) => TaskEnd::Failed(timed_out(elapsed)),
-        None => TaskEnd::Failed(failure),
-    }
-}
-
-pub(super) fn timed_out(elapsed: Duration) -> Failure {
-    Failure::new(
-        FailureKind::Timeout,
-        format!("it took longer than the timeout: {:.1} s", elapsed.as_secs_f64()),
-    )
-}
-
-pub(super) fn tell_failure<W>(engine: &Engine<W>, running: &Running, failure: &Failure) {
-    engine.config.observer.tell(|| Event::Failed {
-        task: running.task(),
-        attempt: running.attempt.0,
-        failure: failure.clone(),
-    });
-}
-
-fn end_early<W>(engine: &Engine<W>, running: &Running, early: Early) -> End {
-    let Some(mut claim) = running.take_claim() else {
-        return End::Abandoned;
+fn failed(running: &Running, elapsed: Duration, failure: Failure, last: bool) -> TaskEnd {
+    let Some(reason) = running.stop_reason() else {
+        return TaskEnd::Failed { failure, last };
     };
-    match early {
-        Early::Abandoned => return End::Abandoned,
-        Early::Done => {
-            discarded(engine, running);
-            claim.release("another attempt was first");
-        }
-        // Its lock file stays for the cleaner: one that is unlinked here may be another's by now.
-        Early::Cleaned => claim.release("the shard was cleaned"),
-        Early::GiveBack(why) => give_back(engine, running, claim, &why),
-        Early::Trouble(why) => {
-            give_back(engine, running, claim, &why);
-            return End::Trouble;
-        }
-        Early::Damaged(what) => {
-            let failure = Failure::new(FailureKind::Input, format!("the input file is damaged: {what}"));
-            tell_failure(engine, running, &failure);
-            record::push_json(claim.content(), RecordKind::Failure, 0, 0, &failure);
-            return fail(engine, running, claim, 1);
-        }
-    }
-    End::Over
-}
-
-/// Gives the task back; also the keeper's way when the worker must leave.
-pub(super) fn give_back<W>(engine: &Engine<W>, running: &Running, claim: Claim, why: &str) {
-    engine.counts.given_back.fetch_add(1, Ordering::SeqCst);
-    engine.config.observer.tell(|| Event::GivenBack {
-        task: running.first_task(),
-        attempt: running.attempt.0,
-        why: why.to_owned(),
-    });
-    note(engine, running, 0, "back");
-    claim.release(why);
-}
-
-/// Counts and notes an attempt that ends in failure.
-pub(super) fn count_failure<W>(engine: &Engine<W>, running: &Running, tasks: u64) {
-    engine.counts.failed.fetch_add(1, Ordering::SeqCst);
-    engine.note_failure(running.round, running.stem);
-    note(engine, running, tasks, "fail");
-}
-
-/// Ends the attempt in failure; its records say why.
-fn fail<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, tasks: u64) -> End {
-    count_failure(engine, running, tasks);
-    let mut wait = crate::clock::Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-    loop {
-        let error = match claim.end(Kind::Fail, "the task failed") {
-            Ok(()) => return End::Over,
-            Err((back, error)) => {
-                claim = back;
-                error
-            }
-        };
-        if !park(engine, &error, wait.step()) {
-            // Nothing can be written: the others find a dead attempt, and count it as lost.
-            return End::Over;
-        }
+    let detail = failure.detail;
+    match asked_to_end(reason, detail.clone()) {
+        Some(end) => end,
+        None => TaskEnd::Failed {
+            failure: Failure {
+                detail,
+                ..timed_out(elapsed)
+            },
+            last,
+        },
     }
 }
 
-fn publish<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, tasks: u64) -> End {
-    record::push_end(claim.content(), tasks);
-    let mut told = String::new();
-    let mut patience = |error: &io::Error, wait| {
-        // Long waits come in pieces, with a heartbeat in between: they are told of once.
-        let is_news = error.to_string() != std::mem::replace(&mut told, error.to_string());
-        if is_news {
-            park(engine, error, wait)
-        } else {
-            wait_out(engine, wait)
-        }
-    };
-    match claim.publish(&engine.store, &mut patience) {
-        Ok(Published::First) => {
-            engine.counts.ok.fetch_add(tasks, Ordering::SeqCst);
-            let event = Event::Accepted {
-                task: running.first_task(),
-                attempt: running.attempt.0,
-            };
-            engine.config.observer.tell(|| event);
-            note(engine, running, tasks, "ok");
-            engine.note_time(Moment::now().since(running.begun));
-        }
-        Ok(Published::Twin | Published::Gone) => discarded(engine, running),
-        Err((claim, error)) => give_back(
-            engine,
-            running,
-            claim,
-            &format!("the outcome could not be written: {error}"),
-        ),
-    }
-    End::Over
-}
-
-fn discarded<W>(engine: &Engine<W>, running: &Running) {
-    engine.counts.discarded.fetch_add(1, Ordering::SeqCst);
-    let event = Event::Discarded {
-        task: running.first_task(),
-        attempt: running.attempt.0,
-    };
-    engine.config.observer.tell(|| event);
-    note(engine, running, 0, "twin");
-}
-
-/// Waits out the store's trouble; `false` once the worker is told to stop now.
-pub(super) fn park<W>(engine: &Engine<W>, error: &io::Error, wait: Duration) -> bool {
-    engine.config.observer.tell(|| Event::Parked {
-        error: error.to_string(),
-        wait,
-    });
-    wait_out(engine, wait)
-}
-
-/// Waits; `false` once the worker is told to stop now.
-fn wait_out<W>(engine: &Engine<W>, wait: Duration) -> bool {
-    let end = Moment::now().plus(wait);
-    loop {
-        let seen = engine.config.stop.waker().seen();
-        if engine.config.stop.requested() == Some(How::Now) {
-            return false;
-        }
-        let left = end.since(Moment::now());
-        if left.is_zero() {
-            return true;
-        }
-        engine.config.stop.waker().wait(seen, left);
-    }
-}
-
-fn note<W>(engine: &Engine<W>, running: &Running, tasks: u64, outcome: &'static str) {
-    if let Some(journal) = crate::wait::lock(&engine.journal).as_mut() {
-        journal.add(JournalLine {
-            round: running.round,
-            stem: running.stem,
-            attempt: running.attempt,
-            tasks: u32::try_from(tasks).unwrap_or(u32::MAX),
-            run: Moment::now().since(running.begun),
-            outcome,
-        });
+/// What the request to stop ends the attempt with, if it ends the attempt and not only the task.
+fn asked_to_end(reason: StopReason, detail: Option<String>) -> Option<TaskEnd> {
+    match reason {
+        StopReason::Told => Some(TaskEnd::Told),
+        StopReason::Outrun => Some(TaskEnd::Outrun),
+        StopReason::Cancelled => Some(TaskEnd::Cancelled { detail }),
+        StopReason::Timeout => None,
     }
 }

@@ -7,13 +7,15 @@ use crate::fs::{is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::record::{self, AttemptHeader, RecordKind};
-use crate::store::{Claim, Store};
+use crate::store::{Claim, SecondLook, Store, is_last_failure};
 
 /// The order in which the tasks of a batch are run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Plan {
     /// Positions in the batch; those at which earlier attempts were lost come last.
     pub(super) order: Vec<u32>,
+    /// So many others have failed in earlier attempts and are not to be tried again.
+    pub(super) failed_for_good: u64,
 }
 
 impl Plan {
@@ -24,18 +26,29 @@ impl Plan {
             .filter(|index| open(index) && !suspected(index))
             .collect();
         order.extend(suspects.iter().filter(|index| open(index) && **index < tasks));
-        Plan { order }
+        Plan {
+            order,
+            failed_for_good: 0,
+        }
     }
 
     /// All tasks of a first attempt.
     pub(super) fn whole(tasks: u32) -> Plan {
         Plan {
             order: (0..tasks).collect(),
+            failed_for_good: 0,
         }
+    }
+
+    /// The positions from this one on, in the order in which they are run.
+    pub(super) fn from(&self, index: u32) -> Vec<u32> {
+        let rest = self.order.iter().skip_while(|other| **other != index);
+        rest.copied().collect()
     }
 }
 
-/// Copies the outputs that earlier attempts have left into the claim, and says what is to be run.
+/// Copies the outputs that earlier attempts have left into the claim, and the failures of tasks that are not to be
+/// tried again; says what is to be run.
 ///
 /// The attempt before has usually copied what was there before it; where it had no time for that, the one before
 /// that is asked, and so on.
@@ -44,7 +57,7 @@ pub(super) fn take_over(
     claim: &mut Claim,
     stem: Stem,
     tasks: u32,
-    was_lost: bool,
+    look: &SecondLook,
 ) -> io::Result<Plan> {
     let mut before = Before::default();
     for earlier in (1..claim.attempt().0).rev().map(Attempt) {
@@ -56,35 +69,42 @@ pub(super) fn take_over(
             Err(error) if is_gone(&error) || is_foreign(&error) => continue,
             Err(error) => return Err(error),
         }
-        before.read(&bytes, tasks, claim.content());
-        if !before.outputs.is_empty() || !before.suspects.is_empty() {
+        // Granted new attempts, every task that has no output is tried again.
+        let keeps_failures = Some(earlier) > look.again;
+        before.read(&bytes, tasks, keeps_failures, claim.content());
+        if !before.ended.is_empty() || !before.suspects.is_empty() {
             break;
         }
     }
     let mut suspects = before.suspects.clone();
-    if was_lost && tasks > 1 {
+    if look.was_lost && tasks > 1 {
         // The first task of its order without a record is the one at which it was lost.
-        let order = Plan::new(tasks, &before.outputs, &suspects).order;
+        let order = Plan::new(tasks, &before.ended, &suspects).order;
         let killer = order.into_iter().find(|index| !before.failed.contains(index));
         suspects.extend(killer.filter(|killer| !before.suspects.contains(killer)));
     }
     if !suspects.is_empty() {
         claim.note_suspects(&suspects);
     }
-    Ok(Plan::new(tasks, &before.outputs, &suspects))
+    Ok(Plan {
+        failed_for_good: before.failed_for_good,
+        ..Plan::new(tasks, &before.ended, &suspects)
+    })
 }
 
 /// What the records of earlier attempts tell.
 #[derive(Debug, Default)]
 struct Before {
-    outputs: BTreeSet<u32>,
+    /// Those with an output, and those that are not to be tried again.
+    ended: BTreeSet<u32>,
+    failed_for_good: u64,
     failed: BTreeSet<u32>,
     suspects: Vec<u32>,
 }
 
 impl Before {
-    /// Reads the records of one attempt, and copies its outputs.
-    fn read(&mut self, bytes: &[u8], tasks: u32, copy: &mut Vec<u8>) {
+    /// Reads the records of one attempt, and copies what ended a task.
+    fn read(&mut self, bytes: &[u8], tasks: u32, keeps_failures: bool, copy: &mut Vec<u8>) {
         for frame in record::frames(bytes).map_while(Result::ok) {
             match frame.kind {
                 RecordKind::Attempt => {
@@ -93,9 +113,16 @@ impl Before {
                     }
                 }
                 RecordKind::Output if frame.index < tasks => {
-                    let is_new = self.outputs.insert(frame.index);
+                    let is_new = self.ended.insert(frame.index);
                     copy.extend_from_slice(if is_new { frame.raw } else { &[] });
                 }
+                RecordKind::Failure if frame.index < tasks && keeps_failures && is_last_failure(&frame) => {
+                    let is_new = self.ended.insert(frame.index);
+                    copy.extend_from_slice(if is_new { frame.raw } else { &[] });
+                    self.failed_for_good += u64::from(is_new);
+                }
+                // New attempts were granted after it.
+                RecordKind::Failure if is_last_failure(&frame) => {}
                 RecordKind::Failure => drop(self.failed.insert(frame.index)),
                 _ => {}
             }

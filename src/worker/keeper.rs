@@ -1,19 +1,18 @@
-//! The keeper: one thread per worker for heartbeats, timeouts and the stop file.
+//! The keeper: one thread per worker for heartbeats, timeouts, the stop file and the pause file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Worker;
-use super::attempt;
+use super::ending;
 use super::engine::{Engine, SlotEnd};
 use super::running::{Running, StopReason};
 use crate::clock::Moment;
 use crate::error::{IoContext, Result};
 use crate::layout::Kind;
 use crate::observe::Event;
-use crate::record::{self, RecordKind};
-use crate::store::{Progress, Pulse};
+use crate::store::{Progress, Pulse, push_failure};
 use crate::wait::{How, lock};
 
 /// Ends the keeper's thread.
@@ -105,6 +104,7 @@ fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
         match attempt.with_claim(|claim| claim.heartbeat()) {
             None | Some(Ok(Pulse::Ours)) => {}
             Some(Ok(Pulse::Outrun)) => attempt.ask_to_stop(StopReason::Outrun),
+            Some(Ok(Pulse::Cancelled)) => attempt.ask_to_stop(StopReason::Cancelled),
             Some(Ok(Pulse::Lost)) => {
                 if attempt.note_lock_lost() {
                     let (task, attempt) = (attempt.first_task(), attempt.attempt.0);
@@ -131,10 +131,8 @@ fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
     if let Some(journal) = lock(&engine.journal).as_mut() {
         journal.flush();
     }
-    match engine.store.stop_file() {
-        Ok(Some(stop)) => engine.config.stop.request(stop.how),
-        Ok(None) => {}
-        Err(error) => trouble(engine, "the stop file could not be looked for", &error),
+    if let Err(error) = engine.heed_signs() {
+        trouble(engine, "the stop file could not be looked for", &error);
     }
 }
 
@@ -174,7 +172,7 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
         let hangs = timeout.is_some_and(|timeout| age >= timeout.saturating_add(engine.config.grace));
         if out_of_grace {
             if let Some(claim) = attempt.take_claim() {
-                attempt::give_back(
+                ending::give_back(
                     engine,
                     &attempt,
                     claim,
@@ -183,10 +181,10 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
                 abandon(engine, &attempt);
             }
         } else if hangs && let Some(mut claim) = attempt.take_claim() {
-            let failure = attempt::timed_out(age);
-            attempt::tell_failure(engine, &attempt, &failure);
-            record::push_json(claim.content(), RecordKind::Failure, attempt.index(), 0, &failure);
-            attempt::count_failure(engine, &attempt, 1);
+            let failure = ending::timed_out(age);
+            ending::tell_failure(engine, &attempt, &failure);
+            push_failure(claim.content(), attempt.index(), &failure, false);
+            ending::count_failure(engine, &attempt, 1);
             // Tried once: the keeper must not wait. Where it fails, the others find a silent attempt.
             if let Err((_, error)) = claim.end(Kind::Fail, "the task hangs") {
                 trouble(engine, "a failed attempt could not be marked", &error);

@@ -18,6 +18,8 @@ pub(super) enum StopReason {
     Timeout = 2,
     /// Another attempt was first.
     Outrun = 3,
+    /// Somebody cancelled it.
+    Cancelled = 4,
 }
 
 #[derive(Debug)]
@@ -103,8 +105,8 @@ impl Running {
     }
 
     pub(super) fn ask_to_stop(&self, reason: StopReason) {
-        // The first reason counts, but a worker that must leave does not ask twice.
-        if reason == StopReason::Told {
+        // The first reason counts, but one that ends the attempt overrules one that ends its task.
+        if matches!(reason, StopReason::Told | StopReason::Cancelled) {
             let timeout = StopReason::Timeout as u8;
             let _ = self
                 .reason
@@ -120,6 +122,7 @@ impl Running {
             1 => Some(StopReason::Told),
             2 => Some(StopReason::Timeout),
             3 => Some(StopReason::Outrun),
+            4 => Some(StopReason::Cancelled),
             _ => None,
         }
     }

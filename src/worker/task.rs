@@ -27,6 +27,7 @@ pub struct Task<'a> {
     pub(super) scratch: OnceCell<PathBuf>,
     /// The latest attempt before this one that left a checkpoint.
     pub(super) checkpointed: Option<Attempt>,
+    pub(super) note: Option<&'a str>,
 }
 
 impl Task<'_> {
@@ -45,11 +46,18 @@ impl Task<'_> {
         self.worker
     }
 
+    /// Returns what whoever granted this attempt has to say: the note of the latest
+    /// [`Store::retry`](crate::Store::retry), if there was one.
+    pub fn note(&self) -> Option<String> {
+        self.note.map(str::to_owned)
+    }
+
     /// Says whether the task should end as soon as it can.
     ///
-    /// That is so when the worker was told to stop now, when the task takes longer than the store's timeout, or
-    /// when another attempt was first. Return an error then, after a [`checkpoint`](Task::checkpoint) if that
-    /// helps: told to stop, the task is given back and does not count as failed.
+    /// That is so when the worker was told to stop now, when the task takes longer than the store's timeout, when it
+    /// was cancelled, or when another attempt was first. Return an error then, after a
+    /// [`checkpoint`](Task::checkpoint) if that helps: told to stop, the task is given back and does not count as
+    /// failed.
     pub fn should_stop(&self) -> bool {
         self.running.stop_reason().is_some()
     }

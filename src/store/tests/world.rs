@@ -206,7 +206,7 @@ impl World {
     pub(super) fn lead(
         &self,
         process: &Proc,
-        master: &mut TestMaster,
+        master: &mut impl Master,
         meanwhile: impl FnMut() + 'static,
     ) -> Result<RunSummary> {
         let store = self.open(process)?;

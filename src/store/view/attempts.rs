@@ -29,6 +29,8 @@ pub struct AttemptStatus {
     pub state: AttemptState,
     /// Whether a person granted new attempts after it.
     pub again: bool,
+    /// What that person had to say to the new attempts.
+    pub note: Option<String>,
     /// Why it ended so, as whoever ended it has noted.
     pub why: Option<String>,
     /// The worker or master that noted it: not the attempt's own, if that was given up.
@@ -70,6 +72,8 @@ pub enum AttemptState {
     Failed,
     /// Its worker died or fell silent.
     Lost,
+    /// The task failed for good, or was cancelled: there is no further attempt unless a person grants it.
+    Final,
     /// It was given back.
     Back,
     /// Its outcome was found damaged and put aside.
@@ -198,6 +202,10 @@ fn attempts_in(
             return Ok(None);
         };
         status.again = has(Kind::Again);
+        if status.again {
+            let marker = read_marker(dir, &stem.to_string(), attempt, Kind::Again);
+            status.note = marker.and_then(|marker| marker.note);
+        }
         found.push(status);
     }
     // Asked last, so that no sign of life is later; and only if it is needed.
@@ -238,8 +246,9 @@ fn state_of(has: impl Fn(Kind) -> bool) -> AttemptState {
     marker_of(&has).map_or(AttemptState::Running, |(_, state)| state)
 }
 
-const MARKERS: [(Kind, AttemptState); 6] = [
+const MARKERS: [(Kind, AttemptState); 7] = [
     (Kind::Damaged, AttemptState::Damaged),
+    (Kind::Final, AttemptState::Final),
     (Kind::Fail, AttemptState::Failed),
     (Kind::Back, AttemptState::Back),
     (Kind::Lost, AttemptState::Lost),
@@ -343,6 +352,7 @@ impl AttemptStatus {
             attempt: attempt.0,
             state,
             again: false,
+            note: None,
             why: None,
             by: None,
             worker: header.map(|header| header.worker.to_string()),

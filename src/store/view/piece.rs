@@ -204,8 +204,10 @@ impl ShardReader {
             Err(damage) => return Ok(Look::Damaged(self.damaged_input(stem, path(Kind::In), damage))),
         };
         let ended = match state {
-            State::Failed { last } => read_failed(&self.store, dir, stem, inputs.len(), last)
-                .during("cannot read attempts in", dir.path())?,
+            State::Failed { last, final_at } => {
+                read_failed(&self.store, dir, stem, inputs.len(), last, final_at)
+                    .during("cannot read attempts in", dir.path())?
+            }
             State::Done => match read_accepted(&self.store, dir, stem, inputs.len(), Vec::new()) {
                 Ok(Ok(ended)) => ended,
                 Ok(Err(damage)) => {

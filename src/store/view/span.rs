@@ -38,7 +38,7 @@ pub(super) fn state_of(state: State) -> TaskState {
             attempts: next.0.saturating_sub(Attempt::FIRST.0),
         },
         State::Running { attempt } => TaskState::Running { attempt: attempt.0 },
-        State::Failed { last } => TaskState::Failed { attempts: last.0 },
+        State::Failed { last, .. } => TaskState::Failed { attempts: last.0 },
     }
 }
 
