@@ -7,6 +7,8 @@ pub(crate) mod pattern;
 pub(crate) mod rows;
 pub(crate) mod shown;
 pub(crate) mod spec;
+pub(crate) mod stored;
+pub(crate) mod submit;
 pub(crate) mod table;
 pub(crate) mod template;
 pub(crate) mod units;

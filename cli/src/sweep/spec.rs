@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use flockwork::app::times;
 use serde::{Deserialize, Serialize};
+
+use super::shown::plain;
 
 /// What is run for each row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,4 +102,156 @@ pub(crate) enum Timeout {
     After(Duration),
     /// Times the median of those that are ok; counts once ten tasks are done.
     TimesMedian(f64),
+}
+
+impl ResultSpec {
+    /// Reads `NAME=stdout|stderr|json|file:PATH|regex:EXPRESSION`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<ResultSpec, String> {
+        let shown = plain(text);
+        let form = "write NAME=stdout, NAME=stderr, NAME=json, NAME=file:PATH or NAME=regex:EXPRESSION";
+        let (name, source) = text
+            .split_once('=')
+            .ok_or(format!("`{shown}` has no `=`; {form}"))?;
+        if name.trim().is_empty() || name.trim() != name || name.chars().any(char::is_control) {
+            return Err(format!(
+                "`{shown}` has no name that can stand in a headline; {form}"
+            ));
+        }
+        let source = match source.split_once(':') {
+            None if source == "stdout" => Source::Stdout,
+            None if source == "stderr" => Source::Stderr,
+            None if source == "json" => Source::Json,
+            Some(("file", path)) => {
+                let file = inside(path).map_err(|what| format!("`{shown}`: the file {what}"))?;
+                Source::File(file.to_owned())
+            }
+            Some(("regex", expression)) => {
+                if let Err(error) = regex::bytes::Regex::new(expression) {
+                    // The last line says what is wrong; those above draw where.
+                    let what = error.to_string();
+                    let what = plain(
+                        what.lines()
+                            .last()
+                            .unwrap_or_default()
+                            .trim_start_matches("error: "),
+                    );
+                    return Err(format!("`{shown}`: the expression does not parse: {what}"));
+                }
+                Source::Regex(expression.to_owned())
+            }
+            _ => return Err(format!("`{shown}` names no source; {form}")),
+        };
+        Ok(ResultSpec {
+            name: name.to_owned(),
+            source,
+        })
+    }
+}
+
+/// Checks that a name stays in the attempt's own directory.
+///
+/// # Errors
+///
+/// What is wrong with it, without its subject.
+pub(super) fn inside(name: &str) -> Result<&str, &'static str> {
+    if name.is_empty() || name.ends_with('/') {
+        return Err("has no name");
+    }
+    if name.starts_with('/') {
+        return Err("must be named relative to the attempt's directory, without a `/` in front");
+    }
+    if name.chars().any(char::is_control) {
+        return Err("has a control character in its name");
+    }
+    match name.split('/').find(|part| ["", ".", ".."].contains(part)) {
+        Some(_) => Err("must stay in the attempt's directory, and be named without `.`, `..` and `//`"),
+        None => Ok(name),
+    }
+}
+
+impl Timeout {
+    /// Reads a duration such as `4m`, or a multiple of the median such as `20x`, which is 1x at least.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says how to write one.
+    pub(crate) fn parse(text: &str) -> Result<Timeout, String> {
+        if let Some(times) = text.strip_suffix('x') {
+            let times = times
+                .parse::<f64>()
+                .ok()
+                .filter(|times| times.is_finite() && *times >= 1.0);
+            return times
+                .map(Timeout::TimesMedian)
+                .ok_or("write a multiple of the median as 20x; 1x is the least".into());
+        }
+        match times::parse(text) {
+            Ok(duration) if duration.is_zero() => {
+                Err("a task needs some time; leave the option out for no limit".into())
+            }
+            Ok(duration) => Ok(Timeout::After(duration)),
+            Err(what) => Err(format!("{what}; or as a multiple of the median, such as 20x")),
+        }
+    }
+}
+
+impl std::fmt::Display for Timeout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Timeout::After(duration) => f.write_str(&times::exact(*duration)),
+            Timeout::TimesMedian(times) => write!(f, "{times}x"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_durations_or_multiples() {
+        assert_eq!(Timeout::parse("4m"), Ok(Timeout::After(Duration::from_secs(240))));
+        assert_eq!(Timeout::parse("20x"), Ok(Timeout::TimesMedian(20.0)));
+        assert_eq!(
+            Timeout::parse("1.5x").map(|timeout| timeout.to_string()),
+            Ok("1.5x".to_owned())
+        );
+        for text in ["", "x", "0.5x", "-2x", "nanx", "infx", "0s", "4", "4 parsecs"] {
+            assert!(Timeout::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn results_have_a_name_and_a_source() {
+        let parsed = |text: &str| ResultSpec::parse(text).map(|spec| (spec.name, spec.source));
+        assert_eq!(parsed("e=stdout"), Ok(("e".to_owned(), Source::Stdout)));
+        assert_eq!(parsed("a b=json"), Ok(("a b".to_owned(), Source::Json)));
+        assert_eq!(
+            parsed("e=file:out/e.txt"),
+            Ok(("e".to_owned(), Source::File("out/e.txt".to_owned())))
+        );
+        assert_eq!(
+            parsed("e=regex:e=(.*):"),
+            Ok(("e".to_owned(), Source::Regex("e=(.*):".to_owned())))
+        );
+        let texts: Vec<String> = [
+            "stdout",
+            "=stdout",
+            " e=stdout",
+            "e=stdin",
+            "e=file:",
+            "e=file:/etc/passwd",
+            "e=file:../x",
+            "e=regex:(",
+            "e=file:a\x1bb",
+        ]
+        .iter()
+        .map(|text| parsed(text).unwrap_err())
+        .collect();
+        insta::assert_snapshot!(texts.join("\n"));
+    }
 }

@@ -140,7 +140,11 @@ fn read(lines: &mut Lines) -> Result<Option<(u64, Members)>, Failed> {
             let what = text
                 .rsplit_once(" at line ")
                 .map_or(text.as_str(), |(what, _)| what);
-            let what = format!("no JSON object: {} (column {})", plain(what), error.column());
+            let place = match error.column() {
+                0 => String::new(),
+                column => format!(" (column {column})"),
+            };
+            let what = format!("no JSON object: {}{place}", plain(what));
             Err(refused(
                 lines,
                 lines.number(),

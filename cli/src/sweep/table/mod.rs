@@ -204,7 +204,10 @@ fn open(path: &Path, here: &Path) -> Result<(String, Box<dyn Read>), Failed> {
 
 /// A read that failed after the table was opened.
 fn unreadable(name: &str, line: u64, error: &std::io::Error) -> Failed {
-    let text = format!("cannot read {name} after line {line}: {error}");
+    let text = match line {
+        0 => format!("cannot read {name}: {error}"),
+        _ => format!("cannot read {name} after line {line}: {error}"),
+    };
     Failed::usage(text, "give a file that can be read to its end")
 }
 

@@ -1,6 +1,7 @@
 //! Tables in CSV: cells separated by commas, quoted where they hold commas, quotes or line breaks.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::rc::Rc;
 
@@ -13,25 +14,63 @@ use crate::task::Bytes;
 /// What is known of the bytes that the parser has read.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Bytes since the last row.
-    since: Cell<u64>,
+    /// Bytes in all, and since the last row.
+    bytes: u64,
+    since: u64,
     /// Whether the number of quotes is odd: then one of them was never closed, or stands bare in a cell.
-    odd: Cell<bool>,
+    odd: bool,
+    /// Line breaks so far, and whether a line begins here.
+    breaks: u64,
+    within: bool,
+    /// Lines that are not empty and that the parser has not passed: where each begins, and its number.
+    ///
+    /// The parser counts lines too, but it is one behind if lines end with `\r\n` or if empty lines come before.
+    lines: VecDeque<(u64, u64)>,
 }
 
-/// Counts what passes; it fails before a row can fill the memory.
+impl Seen {
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                b'\n' => {
+                    self.breaks += 1;
+                    self.within = false;
+                }
+                b'\r' => {}
+                _ => {
+                    if !self.within {
+                        self.within = true;
+                        self.lines.push_back((self.bytes, self.breaks + 1));
+                    }
+                    self.odd ^= *byte == b'"';
+                }
+            }
+            self.bytes += 1;
+            self.since += 1;
+        }
+    }
+
+    /// Returns the line of a row that the parser began to look for at a byte.
+    fn line(&mut self, begins: u64) -> u64 {
+        while self.lines.front().is_some_and(|(at, _)| *at < begins) {
+            self.lines.pop_front();
+        }
+        self.lines.front().map_or(self.breaks + 1, |(_, line)| *line)
+    }
+}
+
+/// Looks at what passes; it fails before a row can fill the memory.
 struct Watched {
     reader: Box<dyn Read>,
-    seen: Rc<Seen>,
+    seen: Rc<RefCell<Seen>>,
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
-        let quotes = buffer[..read].iter().filter(|byte| **byte == b'"').count();
-        self.seen.odd.set(self.seen.odd.get() ^ (quotes % 2 == 1));
-        self.seen.since.set(self.seen.since.get() + read as u64);
-        match self.seen.since.get() > LONGEST {
+        let mut seen = self.seen.borrow_mut();
+        seen.take(&buffer[..read]);
+        match seen.since > LONGEST {
             true => Err(io::Error::other(
                 "a row is longer than 64 MiB; is a quote left open?",
             )),
@@ -40,10 +79,21 @@ impl Read for Watched {
     }
 }
 
+/// Skips a byte order mark. The parser would do so too, but then its places are three bytes off.
+fn without_mark(mut reader: Box<dyn Read>, name: &str) -> Result<Box<dyn Read>, Failed> {
+    let mut begin = Vec::new();
+    let read = (&mut reader).take(3).read_to_end(&mut begin);
+    read.map_err(|error| unreadable(name, 0, &error))?;
+    if begin == b"\xef\xbb\xbf" {
+        begin.clear();
+    }
+    Ok(Box::new(io::Cursor::new(begin).chain(reader)))
+}
+
 struct Quoted {
     reader: Reader<Watched>,
     record: ByteRecord,
-    seen: Rc<Seen>,
+    seen: Rc<RefCell<Seen>>,
     name: String,
     columns: Vec<String>,
     line: u64,
@@ -51,7 +101,8 @@ struct Quoted {
 
 /// Reads the headline.
 pub(super) fn open(reader: Box<dyn Read>, name: &str) -> Result<Table, Failed> {
-    let seen = Rc::new(Seen::default());
+    let reader = without_mark(reader, name)?;
+    let seen = Rc::new(RefCell::new(Seen::default()));
     let watched = Watched {
         reader,
         seen: Rc::clone(&seen),
@@ -71,7 +122,6 @@ pub(super) fn open(reader: Box<dyn Read>, name: &str) -> Result<Table, Failed> {
     if !quoted.read()? {
         return Err(no_headline(name));
     }
-    // The parser itself skips a byte order mark at the start.
     let columns = names(name, quoted.line, quoted.record.iter())?;
     quoted.columns.clone_from(&columns);
     Ok(Table {
@@ -91,10 +141,11 @@ impl Quoted {
                     ErrorKind::Io(error) => unreadable(&self.name, self.line, &error),
                     other => unreadable(&self.name, self.line, &io::Error::other(format!("{other:?}"))),
                 })?;
-        self.seen.since.set(0);
+        let mut seen = self.seen.borrow_mut();
+        seen.since = 0;
         if more {
-            self.line = self.record.position().map_or(self.line + 1, csv::Position::line);
-        } else if self.seen.odd.get() {
+            self.line = seen.line(self.record.position().map_or(0, csv::Position::byte));
+        } else if seen.odd {
             // A quote that is left open takes all that follows into one cell, silently.
             let text = format!(
                 "{}: the number of quotes is odd; the last row begins in line {}",
