@@ -9,6 +9,8 @@ use crate::name::{Attempt, RoundNumber, ShardNumber, Stem};
 pub(crate) const STORE_FILE: &str = "store.json";
 /// The stop file.
 pub(crate) const STOP_FILE: &str = "stop";
+/// The pause file.
+pub(crate) const PAUSE_FILE: &str = "pause";
 /// The directory of rounds.
 pub(crate) const ROUNDS: &str = "rounds";
 /// The directory with a file for each living worker.

@@ -129,6 +129,15 @@ pub enum Event {
         /// How long it may be silent.
         lease: Duration,
     },
+    /// A worker saw that the store is paused: it takes no new tasks.
+    PauseBegan {
+        /// Why.
+        why: String,
+    },
+    /// A worker saw that the store is no longer paused.
+    PauseEnded,
+    /// A worker looked for work, and found none that is free; told once until it finds some.
+    Idle,
     /// Something went wrong that stops nothing; it is tried again.
     Trouble {
         /// What.

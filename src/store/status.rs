@@ -20,6 +20,8 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// Why the store was asked to stop, if it was.
     pub stopped: Option<String>,
+    /// Why its workers were asked to rest, if they were.
+    pub paused: Option<String>,
     /// The free space of its file system in bytes, if that is known.
     pub free_space: Option<u64>,
 }
@@ -104,10 +106,11 @@ impl Store {
         for round in list_rounds(self)? {
             status.rounds.push(self.round_status(round)?);
         }
-        let stop = self
-            .stop_file()
+        let signs = self
+            .signs()
             .during("cannot look for the stop file in", self.root().path())?;
-        status.stopped = stop.map(|stop| stop.why);
+        status.stopped = signs.stop.map(|stop| stop.request.why);
+        status.paused = signs.paused;
         status.free_space = self.root().free_space().ok();
         let now = self.server_time().map_or(0, |now| now.as_secs());
         let workers = read_workers(self).during("cannot list the workers of", self.root().path())?;

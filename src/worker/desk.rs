@@ -29,6 +29,8 @@ pub(super) struct Desk {
     /// After a fruitless scan: the next is not before this, unless something wakes the worker.
     rest: Option<(Moment, u64)>,
     idle_since: Option<Moment>,
+    /// Whether it was told that there is nothing to do.
+    idle_told: bool,
     watch: Option<Watch>,
     watched_rounds: HashSet<RoundNumber>,
     trouble_since: Option<Moment>,
@@ -56,6 +58,7 @@ impl Desk {
             poll: Backoff::new(least, greatest.min(store.lease() / 6)),
             rest: None,
             idle_since: None,
+            idle_told: false,
             watch: None,
             watched_rounds: HashSet::new(),
             trouble_since: None,
@@ -91,11 +94,14 @@ impl<W> Engine<W> {
             return Ok(Look::Rest(until.since(now)));
         }
         desk.rest = None;
-        if let Err(error) = self.heed_stop_file(desk) {
+        if let Err(error) = self.look_for_signs(desk) {
             return self.endure(desk, seen, error).map(Look::Rest);
         }
         if self.config.stop.requested().is_some() {
             return Ok(Look::Rest(Duration::ZERO));
+        }
+        if self.is_paused() {
+            return Ok(self.pause(desk, seen));
         }
         let runs_here = |round: RoundNumber, stem: Stem| {
             lock(&self.running)
@@ -109,31 +115,39 @@ impl<W> Engine<W> {
         };
         match desk.scanner.next(&view) {
             Ok(Found::Candidate(candidate)) => {
-                desk.idle_since = None;
+                (desk.idle_since, desk.idle_told) = (None, false);
                 desk.poll.reset();
                 Ok(Look::Found(candidate))
             }
             Ok(Found::Nothing(nothing)) => {
                 desk.trouble_since = None;
+                if !std::mem::replace(&mut desk.idle_told, true) {
+                    self.config.observer.tell(|| Event::Idle);
+                }
                 Ok(self.idle(desk, seen, nothing))
             }
             Err(error) => self.endure(desk, seen, error).map(Look::Rest),
         }
     }
 
-    /// Looks for the stop file, but only when the next listing is due anyway.
-    fn heed_stop_file(&self, desk: &Desk) -> Result<()> {
-        if desk.scanner.has_candidates() {
+    /// Looks for the stop file and the pause file, but only when the next listing is due anyway, or the keeper has
+    /// seen that there is a pause.
+    fn look_for_signs(&self, desk: &Desk) -> Result<()> {
+        if desk.scanner.has_candidates() && !self.is_paused() {
             return Ok(());
         }
-        let found = self
-            .store
-            .stop_file()
-            .during("cannot look for the stop file in", self.store.root().path())?;
-        if let Some(stop) = found {
-            self.config.stop.request(stop.how);
-        }
-        Ok(())
+        self.heed_signs()
+            .during("cannot look for the stop file in", self.store.root().path())
+    }
+
+    /// The store is paused: rest, and do not count it as idle.
+    fn pause(&self, desk: &mut Desk, seen: u64) -> Look {
+        (desk.idle_since, desk.trouble_since) = (None, None);
+        let rest = desk.poll.step();
+        let rest = desk.random.jitter(rest).max(Duration::from_millis(10));
+        self.watch(desk);
+        desk.rest = Some((Moment::now().plus(rest), seen));
+        Look::Rest(rest)
     }
 
     /// Nothing to do: rest a while, have dead workers' attempts looked for, leave after the idle time.
@@ -186,7 +200,7 @@ impl<W> Engine<W> {
         Ok(rest)
     }
 
-    /// On a local file system: be woken by new rounds, new shards and the stop file.
+    /// On a local file system: be woken by new rounds, new shards, the stop file and the end of a pause.
     fn watch(&self, desk: &mut Desk) {
         if self.store.kind() != FsKind::Local {
             return;

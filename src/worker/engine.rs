@@ -36,6 +36,8 @@ pub(super) struct Engine<W> {
     pub(super) journal: Mutex<Option<Journal>>,
     pub(super) file: Mutex<Option<WorkerFile>>,
     pub(super) counts: Counts,
+    /// Whether the store was paused at the last look.
+    paused: AtomicBool,
     /// Set when the worker leaves because it was idle.
     leaving: AtomicBool,
     pub(super) ended: Sender<SlotEnd>,
@@ -213,6 +215,7 @@ impl<W> Engine<W> {
             journal: Mutex::new(journal),
             file: Mutex::new(file),
             counts: Counts::default(),
+            paused: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             ended,
         })
@@ -240,6 +243,28 @@ impl<W> Engine<W> {
 
     fn is_stopping(&self) -> bool {
         self.leaving.load(Ordering::SeqCst) || self.config.stop.requested().is_some()
+    }
+
+    /// Obeys the stop file and the pause file, by a fresh listing.
+    pub(super) fn heed_signs(&self) -> io::Result<()> {
+        let signs = self.store.signs()?;
+        if let Some(stop) = signs.stop {
+            self.config.stop.request(stop.how);
+        }
+        let was_paused = self.paused.swap(signs.paused.is_some(), Ordering::SeqCst);
+        match signs.paused {
+            Some(why) if !was_paused => self.config.observer.tell(|| Event::PauseBegan { why }),
+            None if was_paused => {
+                self.config.observer.tell(|| Event::PauseEnded);
+                self.config.stop.waker().wake();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::SeqCst)
     }
 
     /// Notes that an attempt failed here, so that others come first when it is tried again.

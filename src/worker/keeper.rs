@@ -1,4 +1,4 @@
-//! The keeper: one thread per worker for heartbeats, timeouts and the stop file.
+//! The keeper: one thread per worker for heartbeats, timeouts, the stop file and the pause file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,10 +131,8 @@ fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
     if let Some(journal) = lock(&engine.journal).as_mut() {
         journal.flush();
     }
-    match engine.store.stop_file() {
-        Ok(Some(stop)) => engine.config.stop.request(stop.how),
-        Ok(None) => {}
-        Err(error) => trouble(engine, "the stop file could not be looked for", &error),
+    if let Err(error) = engine.heed_signs() {
+        trouble(engine, "the stop file could not be looked for", &error);
     }
 }
 

@@ -62,7 +62,7 @@ fn ends_well(site: &Site, plan: &Plan, mut master: crate::processes::Process) {
     // Workers look for space again after half a minute.
     wait_until("the end of the master", LONG * 2, || match master.has_ended() {
         Some(_) => Ok(()),
-        None => Err((site.events(""), site.store().status())),
+        None => Err((site.events(""), format!("{:?}", site.store().status()))),
     });
     let report = master.good_report();
     assert_eq!(report.all_answers(), plan.answers(1));
