@@ -1,20 +1,36 @@
 //! The command `flockwork`: sweeps of any program, and looking after stores.
 
 mod args;
+mod collect;
 mod exec;
+mod master;
 mod nearest;
 mod output;
+mod steward;
 mod sweep;
+mod tally;
 mod task;
+mod verbs;
 mod words;
 
 use std::process::ExitCode;
 
+use args::Verb;
+
 fn main() -> ExitCode {
-    flockwork::app::conclude(args::parse().map(|cli| match cli.verb {
-        args::Verb::Stop(args) => flockwork::app::stop(&args),
-        args::Verb::Reclaim(args) => flockwork::app::reclaim(&args),
-        args::Verb::Audit(args) => flockwork::app::audit(&args),
-        _ => Ok(0),
+    flockwork::app::conclude(args::parse().map(|cli| {
+        output::color::set(cli.color);
+        match cli.verb {
+            Verb::Run(args) => verbs::run(*args),
+            Verb::Submit(args) => verbs::submit(*args),
+            Verb::Worker(args) => verbs::worker(args),
+            Verb::Wait(args) => verbs::wait(*args),
+            Verb::Collect(args) => verbs::collect(&args),
+            Verb::Stop(args) => flockwork::app::stop(&args),
+            Verb::Reclaim(args) => flockwork::app::reclaim(&args),
+            Verb::Audit(args) => flockwork::app::audit(&args),
+            Verb::Guard { token } => Ok(exec::guard::main(&token)),
+            _ => Ok(0),
+        }
     }))
 }

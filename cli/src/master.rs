@@ -71,7 +71,7 @@ impl Master for SweepMaster {
             return Ok(None);
         }
         let rows = Rows::open(self.store.path());
-        Ok(Some(Inputs::try_new(rows.iter_from(0)).open_ended()))
+        Ok(Some(Inputs::try_new(rows.iter_from(0)?).open_ended()))
     }
 
     fn collect(&mut self, outcome: Outcome<Row, Report>) -> Result<(), BoxError> {

@@ -26,7 +26,10 @@ impl Steward {
         let body = move || {
             loop {
                 let master = &mut SweepMaster::new(&store, sweep.clone(), None);
-                let ended = config(&sweep).stop(theirs.clone()).withdraw_stop(false).run(&store, master);
+                let ended = config(&sweep)
+                    .stop(theirs.clone())
+                    .withdraw_stop(false)
+                    .run(&store, master);
                 let retry = match ended {
                     Ok(_) => return,
                     Err(error) => error.kind() == ErrorKind::MasterBusy || error.kind() == ErrorKind::Io,
@@ -39,8 +42,15 @@ impl Steward {
             }
         };
         // Without this thread the worker still works; others, or `run` and `wait`, fill the store.
-        let thread = std::thread::Builder::new().name("flockwork-steward".into()).spawn(body).ok();
-        Steward { stop, done: Some(done), thread }
+        let thread = std::thread::Builder::new()
+            .name("flockwork-steward".into())
+            .spawn(body)
+            .ok();
+        Steward {
+            stop,
+            done: Some(done),
+            thread,
+        }
     }
 }
 

@@ -156,7 +156,11 @@ impl Tally {
                 let tasks: Vec<_> = first.iter().map(ToString::to_string).collect();
                 let more = if count > tasks.len() as u64 { " ..." } else { "" };
                 let times = format!("{}x", words::count(count));
-                format!("{:<8} {times:>4}  {cause}   {}{more}", sort.label(), tasks.join(" "))
+                format!(
+                    "{:<8} {times:>4}  {cause}   {}{more}",
+                    sort.label(),
+                    tasks.join(" ")
+                )
             })
             .collect();
         if cut > 0 {
@@ -209,7 +213,10 @@ mod tests {
             results: Vec::new(),
         };
         Outcome {
-            task: TaskId { round: RoundNumber::FIRST, number },
+            task: TaskId {
+                round: RoundNumber::FIRST,
+                number,
+            },
             input: Row::default(),
             result: result.map(report).map_err(failure),
             attempt: 1 + (number % 2) as u32,
@@ -228,13 +235,22 @@ mod tests {
             tally.add(&outcome(number, Err("exit 3 \"singular matrix\"")));
         }
         tally.add(&outcome(30, Err(&format!("{} 4m", crate::exec::OVER_TIMEOUT))));
-        assert_eq!(tally.counts(), "28 tasks: 20 ok (10 after a retry), 7 failed, 1 timed out");
+        assert_eq!(
+            tally.counts(),
+            "28 tasks: 20 ok (10 after a retry), 7 failed, 1 timed out"
+        );
         let causes = tally.causes();
-        assert!(causes[0].starts_with("FAILED     7x  exit 3 \"singular matrix\"   "), "{causes:?}");
+        assert!(
+            causes[0].starts_with("FAILED     7x  exit 3 \"singular matrix\"   "),
+            "{causes:?}"
+        );
         assert!(causes[0].ends_with(" ..."), "{causes:?}");
         assert!(causes[1].starts_with("TIMEOUT    1x  "), "{causes:?}");
         assert_eq!(tally.first_failed().unwrap().number, 20);
         let times = tally.times().unwrap();
-        assert!(times.starts_with("median 9ms  p95 18ms  longest 19ms ("), "{times}");
+        assert!(
+            times.starts_with("median 9ms  p95 18ms  longest 19ms ("),
+            "{times}"
+        );
     }
 }

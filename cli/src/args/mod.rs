@@ -10,11 +10,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
 pub(crate) use read::{
-    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, ReadArgs, ShowArgs, Sort, StateArg,
+    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ReadArgs, ShowArgs, Sort, StateArg,
     StatusArgs,
 };
 pub(crate) use steer::{CancelArgs, CleanArgs, PauseArgs, ResumeArgs, RetryArgs, SelectFlags};
-pub(crate) use sweep::{StoreFlags, SubmitArgs, SweepFlags};
+pub(crate) use sweep::{LimitFlags, ParamsFormat, StoreFlags, SubmitArgs, SweepFlags};
 pub(crate) use work::{RunArgs, WaitArgs, WorkFlags, WorkerArgs};
 
 /// The whole command line.

@@ -17,7 +17,9 @@ pub(crate) struct FailedTable<W: Write> {
 impl<W: Write> FailedTable<W> {
     pub(crate) fn begin(columns: &Columns, to: W) -> io::Result<FailedTable<W>> {
         let mut writer = csv::Writer::from_writer(to);
-        let ours = ["state", "exit", "signal", "host", "seconds", "attempt", "cause", "stderr"];
+        let ours = [
+            "state", "exit", "signal", "host", "seconds", "attempt", "cause", "stderr",
+        ];
         let names = std::iter::once(columns.own("task"))
             .chain(columns.parameters.iter().cloned())
             .chain(ours.iter().map(|name| columns.own(name)));
@@ -31,7 +33,10 @@ impl<W: Write> FailedTable<W> {
             return Ok(());
         };
         self.rows += 1;
-        let report: Option<Report> = failure.detail.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let report: Option<Report> = failure
+            .detail
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
         let (exit, signal) = match report.as_ref().map(|report| report.exit) {
             Some(Exit::Code(code)) => (code.to_string(), String::new()),
             Some(Exit::Signal(signal)) => (String::new(), signal.to_string()),
@@ -51,7 +56,16 @@ impl<W: Write> FailedTable<W> {
             self.writer.write_field(&value.0)?;
         }
         let cause = tally::cause(failure);
-        for cell in [state, &exit, &signal, &host(outcome), &seconds, &outcome.attempt.to_string(), &cause, &stderr] {
+        for cell in [
+            state,
+            &exit,
+            &signal,
+            &host(outcome),
+            &seconds,
+            &outcome.attempt.to_string(),
+            &cause,
+            &stderr,
+        ] {
             self.writer.write_field(cell)?;
         }
         self.writer.write_record(None::<&[u8]>)?;
@@ -65,7 +79,11 @@ impl<W: Write> FailedTable<W> {
 
 /// Returns the last line of stderr that is not empty.
 fn last_line(report: &Report) -> String {
-    let end = if report.stderr.tail.0.is_empty() { &report.stderr.head } else { &report.stderr.tail };
+    let end = if report.stderr.tail.0.is_empty() {
+        &report.stderr.head
+    } else {
+        &report.stderr.tail
+    };
     let text = end.text();
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
     line.unwrap_or_default().trim_end().to_owned()
@@ -79,13 +97,17 @@ mod tests {
 
     #[test]
     fn the_table_says_how_each_task_failed() {
-        let columns = Columns { parameters: vec!["alpha".into()], results: Vec::new() };
+        let columns = Columns {
+            parameters: vec!["alpha".into()],
+            results: Vec::new(),
+        };
         let mut failed = outcome(7, &[b"0.9"], &[]);
         let mut report = failed.result.unwrap();
         report.exit = Exit::Code(3);
         report.stderr.head = Bytes::from("step 14\nsingular matrix\n\n");
         let detail = serde_json::to_string(&report).unwrap();
-        let failure = serde_json::json!({"kind": "error", "message": "exit 3 \"singular matrix\"", "detail": detail});
+        let failure =
+            serde_json::json!({"kind": "error", "message": "exit 3 \"singular matrix\"", "detail": detail});
         failed.result = Err(serde_json::from_value(failure).unwrap());
         let mut table = FailedTable::begin(&columns, Vec::new()).unwrap();
         table.add(&failed).unwrap();

@@ -49,7 +49,9 @@ impl Columns {
 
 /// Returns how results are written: as asked for, or as the file's name says.
 pub(crate) fn shape(asked: Option<As>, file: Option<&std::path::Path>) -> As {
-    let extension = file.and_then(|file| file.extension()).and_then(|extension| extension.to_str());
+    let extension = file
+        .and_then(|file| file.extension())
+        .and_then(|extension| extension.to_str());
     asked.unwrap_or(match extension {
         Some("jsonl" | "ndjson") => As::Jsonl,
         Some("txt" | "out" | "dat") => As::Concat,
@@ -80,7 +82,10 @@ pub(crate) mod tests {
     pub(crate) fn outcome(number: u64, values: &[&[u8]], results: &[(&str, &[u8])]) -> Outcome<Row, Report> {
         let stdout = results.first().map_or(&b""[..], |result| result.1);
         Outcome {
-            task: TaskId { round: RoundNumber::FIRST, number },
+            task: TaskId {
+                round: RoundNumber::FIRST,
+                number,
+            },
             input: Row {
                 values: values.iter().map(|value| Bytes::from(*value)).collect(),
                 cancelled: false,
@@ -99,7 +104,10 @@ pub(crate) mod tests {
                     total: stdout.len() as u64,
                 },
                 stderr: Captured::default(),
-                results: results.iter().map(|(name, value)| ((*name).to_owned(), Bytes::from(*value))).collect(),
+                results: results
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), Bytes::from(*value)))
+                    .collect(),
             }),
             attempt: 1,
             worker: "node01-812-abcdef".into(),
@@ -110,13 +118,25 @@ pub(crate) mod tests {
     #[test]
     fn the_files_name_says_how_it_is_written() {
         let of = |name: &str| shape(None, Some(std::path::Path::new(name)));
-        assert_eq!((of("a.csv"), of("a.jsonl"), of("a.txt"), of("a")), (As::Csv, As::Jsonl, As::Concat, As::Csv));
-        assert_eq!(shape(Some(As::Blocks), Some(std::path::Path::new("a.csv"))), As::Blocks);
+        assert_eq!(
+            (of("a.csv"), of("a.jsonl"), of("a.txt"), of("a")),
+            (As::Csv, As::Jsonl, As::Concat, As::Csv)
+        );
+        assert_eq!(
+            shape(Some(As::Blocks), Some(std::path::Path::new("a.csv"))),
+            As::Blocks
+        );
     }
 
     #[test]
     fn our_columns_make_way_for_theirs() {
-        let columns = Columns { parameters: vec!["host".into()], results: vec!["host_".into()] };
-        assert_eq!((columns.own("host"), columns.own("task")), ("host__".to_owned(), "task".to_owned()));
+        let columns = Columns {
+            parameters: vec!["host".into()],
+            results: vec!["host_".into()],
+        };
+        assert_eq!(
+            (columns.own("host"), columns.own("task")),
+            ("host__".to_owned(), "task".to_owned())
+        );
     }
 }

@@ -69,10 +69,17 @@ impl<W: Write> Sink<W> {
                 Ok(())
             }
             Sink::Jsonl(to, columns) => {
-                let parameters: Map<String, Value> =
-                    columns.parameters.iter().cloned().zip(outcome.input.values.iter().map(text)).collect();
-                let results: Map<String, Value> =
-                    report.results.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+                let parameters: Map<String, Value> = columns
+                    .parameters
+                    .iter()
+                    .cloned()
+                    .zip(outcome.input.values.iter().map(text))
+                    .collect();
+                let results: Map<String, Value> = report
+                    .results
+                    .iter()
+                    .map(|(name, value)| (name.clone(), text(value)))
+                    .collect();
                 let line = json!({
                     "task": number(outcome.task),
                     "parameters": parameters,
@@ -137,7 +144,11 @@ fn output(to: &mut impl Write, report: &Report, columns: &Columns) -> io::Result
 }
 
 fn result<'a>(report: &'a Report, name: &str) -> Option<&'a Bytes> {
-    report.results.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    report
+        .results
+        .iter()
+        .find(|(own, _)| own == name)
+        .map(|(_, value)| value)
 }
 
 /// Returns the value as JSON: a number if that is how the program wrote it, else a string.
@@ -160,14 +171,25 @@ mod tests {
     use super::*;
 
     fn columns() -> Columns {
-        Columns { parameters: vec!["alpha".into(), "name".into()], results: vec!["energy".into()] }
+        Columns {
+            parameters: vec!["alpha".into(), "name".into()],
+            results: vec!["energy".into()],
+        }
     }
 
     fn written(shape: As, columns: Columns) -> (String, Done) {
         let mut done = Done::default();
         let mut sink = Sink::begin(shape, columns, Vec::new()).unwrap();
-        sink.add(&outcome(1, &[b"0.1", b"a,\"b\"\nc"], &[("energy", b"-14.22")]), &mut done).unwrap();
-        sink.add(&outcome(2, &[b"0.2", b"=1+1"], &[("energy", b"1e999"), ("more", b"x")]), &mut done).unwrap();
+        sink.add(
+            &outcome(1, &[b"0.1", b"a,\"b\"\nc"], &[("energy", b"-14.22")]),
+            &mut done,
+        )
+        .unwrap();
+        sink.add(
+            &outcome(2, &[b"0.2", b"=1+1"], &[("energy", b"1e999"), ("more", b"x")]),
+            &mut done,
+        )
+        .unwrap();
         (String::from_utf8(sink.end().unwrap()).unwrap(), done)
     }
 
@@ -195,7 +217,10 @@ mod tests {
     #[test]
     fn plain_concatenation_is_in_the_order_given() {
         assert_eq!(written(As::Concat, columns()).0, "-14.22\n1e999\n");
-        let plain = Columns { results: Vec::new(), ..columns() };
+        let plain = Columns {
+            results: Vec::new(),
+            ..columns()
+        };
         assert_eq!(written(As::Concat, plain).0, "-14.221e999");
         let (text, _) = written(As::Blocks, columns());
         assert_eq!(

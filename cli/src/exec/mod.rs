@@ -25,6 +25,11 @@ use self::watch::{Seen, Watch, Why};
 use crate::sweep::spec::{Limits, Sweep, Timeout};
 use crate::task::{Bytes, Captured, Exit, Report};
 
+/// What messages of a timeout begin with.
+pub(crate) const OVER_TIMEOUT: &str = "over the timeout of";
+/// The message of a task that was cancelled before it began.
+pub(crate) const CANCELLED: &str = "cancelled";
+
 /// An attempt at a task.
 pub(crate) struct Job<'a> {
     pub(crate) place: &'a Place,
@@ -246,7 +251,7 @@ impl Attempt<'_> {
                     None => "nothing".to_owned(),
                 };
                 let rest = if unkillable { ", and cannot be killed" } else { "" };
-                Err(Fault::Timeout(format!("over the timeout of {said}{rest}")))
+                Err(Fault::Timeout(format!("{OVER_TIMEOUT} {said}{rest}")))
             }
         }
     }

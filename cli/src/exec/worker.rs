@@ -107,15 +107,15 @@ impl Worker for SweepWorker {
 
     fn process(&self, row: Row, task: &Task<'_>) -> Result<Report, BoxError> {
         if row.cancelled {
-            return Err(TaskError::new("cancelled").last().into());
+            return Err(TaskError::new(super::CANCELLED).last().into());
         }
         let (given, expected) = (row.values.len(), self.sweep.columns.len());
         if given != expected {
             let text = format!("the row has {given} values, and the sweep has {expected} parameters");
             return Err(TaskError::new(text).last().into());
         }
-        // PLACE: the settings with which the task was granted again come from `task.note()`.
-        let limits = with_note(&self.sweep.limits, None);
+        let note = task.note();
+        let limits = with_note(&self.sweep.limits, note.as_deref());
         let stop = || task.should_stop();
         let Some(_share) = self.setup.budget.take(&limits, &stop) else {
             let why = self.setup.budget.slots_for(&limits).err();

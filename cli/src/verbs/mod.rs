@@ -1,1 +1,39 @@
 //! What each verb does, one file for each.
+
+mod collect;
+mod conduct;
+mod run;
+mod submit;
+mod wait;
+mod worker;
+
+use std::path::Path;
+
+use flockwork::Store;
+use flockwork::app::exit::Failed;
+
+pub(crate) use collect::collect;
+pub(crate) use run::run;
+pub(crate) use submit::submit;
+pub(crate) use wait::wait;
+pub(crate) use worker::worker;
+
+use crate::sweep::spec::Sweep;
+
+/// Returns the sweep of a store.
+fn sweep_of(store: &Store) -> Result<Sweep, Failed> {
+    Sweep::load(store.path())?.ok_or_else(|| {
+        Failed::usage(
+            format!("{} has no sweep: nobody has submitted a command to it", store.path().display()),
+            "submit one: flockwork submit STORE --params FILE -- COMMAND; a program of your own has verbs of its own",
+        )
+    })
+}
+
+/// Returns the name of a store as it is told.
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}

@@ -1,0 +1,317 @@
+//! `collect`: the results, written for other programs.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flockwork::app::exit::{Ended, Failed, NOT_OK, OK};
+use flockwork::app::{self, Screen};
+use flockwork::{Entry, Outcome, Store};
+use tempfile::NamedTempFile;
+
+use crate::args::{As, CollectArgs};
+use crate::collect::{Columns, Done, FailedTable, Sink, shape};
+use crate::sweep::rows::Rows;
+use crate::sweep::spec::Sweep;
+use crate::task::{Report, Row};
+use crate::words;
+
+/// Between two looks for tasks that have ended.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Runs the verb.
+pub(crate) fn collect(args: &CollectArgs) -> Ended {
+    let path = app::named(args.place.store.as_deref())?;
+    let store = Store::open(&path)?;
+    let sweep = super::sweep_of(&store)?;
+    let screen = Screen::plain();
+    let file = args.output.output.as_deref();
+    if args.follow {
+        follow(&store, &sweep, args.output.how, &screen)?;
+        if file.is_none() {
+            return end(&store, &screen);
+        }
+    }
+    let missing = missing(&store)?;
+    if missing > 0 && !args.partial {
+        return Err(Failed::new(
+            NOT_OK,
+            format!("{} of {} have not ended", words::tasks(missing), path.display()),
+            Some(format!(
+                "wait for them: flockwork wait {0}; or write what is there: flockwork collect {0} --partial",
+                path.display()
+            )),
+        ));
+    }
+    if let Some(file) = file {
+        let written = to_file(&store, &sweep, file, args.output.how)?;
+        screen.line(&format!("results  {}", written.told(file)));
+        return Ok(written.code());
+    }
+    let columns = columns(&store, &sweep)?;
+    let stdout = io::stdout();
+    let shape = shape(args.output.how, None);
+    let to = BufWriter::new(stdout.lock());
+    let mut written = Written::default();
+    match write_ok(&store, shape, columns, to, &mut written) {
+        Err(Trouble::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(OK),
+        Err(trouble) => return Err(trouble.told(Path::new("stdout"))),
+        Ok(mut to) => to.flush().map_err(|error| Trouble::Writing(error).told(Path::new("stdout")))?,
+    }
+    if written.failed > 0 || written.done.cut > 0 {
+        screen.line(&format!("note: {}", written.what_is_missing()));
+    }
+    Ok(written.code())
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Written {
+    done: Done,
+    failed: u64,
+    /// The table of those that failed, if there are any.
+    failed_file: Option<PathBuf>,
+}
+
+impl Written {
+    /// Returns what a person is told.
+    pub(super) fn told(&self, file: &Path) -> String {
+        let rows = |rows: u64| format!("{} row{}", words::count(rows), if rows == 1 { "" } else { "s" });
+        let mut text = format!("{} ({})", file.display(), rows(self.done.rows));
+        if let Some(failed) = &self.failed_file {
+            text.push_str(&format!("   {} ({})", failed.display(), rows(self.failed)));
+        }
+        if self.done.cut > 0 {
+            text.push_str(&format!("   note: {}", self.what_is_missing()));
+        }
+        text
+    }
+
+    fn what_is_missing(&self) -> String {
+        let mut parts = Vec::new();
+        if self.failed > 0 {
+            parts.push(format!("{} failed, and are not in it: flockwork ls -s failed", words::tasks(self.failed)));
+        }
+        if self.done.cut > 0 {
+            parts.push(format!(
+                "the middle of {} outputs is missing, for they were longer than --output-limit",
+                words::count(self.done.cut)
+            ));
+        }
+        parts.join("; ")
+    }
+
+    fn code(&self) -> u8 {
+        if self.failed > 0 || self.done.cut > 0 { NOT_OK } else { OK }
+    }
+}
+
+/// Writes the results, and those that failed beside it, each in two stages.
+pub(super) fn to_file(store: &Store, sweep: &Sweep, file: &Path, how: Option<As>) -> Result<Written, Failed> {
+    let columns = columns(store, sweep)?;
+    let mut written = Written::default();
+    let temporary = temporary_beside(file)?;
+    let to = write_ok(store, shape(how, Some(file)), columns.clone(), temporary, &mut written)
+        .map_err(|trouble| trouble.told(file))?;
+    let beside = file.with_file_name("failed.csv");
+    if written.failed > 0 {
+        let mut table = FailedTable::begin(&columns, temporary_beside(&beside)?)
+            .map_err(|error| Trouble::Writing(error).told(&beside))?;
+        each(store, |outcome| table.add(&outcome)).map_err(|trouble| trouble.told(&beside))?;
+        let rows = table.end().map_err(|error| Trouble::Writing(error).told(&beside))?;
+        publish(rows, &beside)?;
+        written.failed_file = Some(beside);
+    } else if is_ours(&beside) {
+        // The tasks that it speaks of are ok by now.
+        let _ = std::fs::remove_file(&beside);
+    }
+    publish(to, file)?;
+    Ok(written)
+}
+
+/// Whether a file is a table of failed tasks that was written here before.
+fn is_ours(file: &Path) -> bool {
+    let head = File::open(file).and_then(|file| {
+        let mut line = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(file), &mut line).map(|_| line)
+    });
+    head.is_ok_and(|line| line.trim_end().ends_with(",state,exit,signal,host,seconds,attempt,cause,stderr"))
+}
+
+type Temporary = BufWriter<NamedTempFile>;
+
+fn temporary_beside(file: &Path) -> Result<Temporary, Failed> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let made = tempfile::Builder::new().prefix(".results.").suffix(".tmp").tempfile_in(folder);
+    made.map(BufWriter::new).map_err(|error| Trouble::Writing(error).told(file))
+}
+
+fn publish(to: Temporary, file: &Path) -> Result<(), Failed> {
+    let told = |error| Trouble::Writing(error).told(file);
+    let to = to.into_inner().map_err(|error| told(error.into_error()))?;
+    // A temporary file is for its owner alone; results are as readable as any file made here.
+    let mode = umask_mode();
+    let set = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    to.as_file().set_permissions(set).map_err(told)?;
+    to.as_file().sync_all().map_err(told)?;
+    to.persist(file).map(drop).map_err(|error| told(error.error))
+}
+
+/// Returns the mode that a file made here would have.
+fn umask_mode() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let mask = line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    0o666 & !mask.unwrap_or(0o022)
+}
+
+/// What went wrong while collecting.
+enum Trouble {
+    Reading(flockwork::Error),
+    Writing(io::Error),
+}
+
+impl Trouble {
+    fn told(self, file: &Path) -> Failed {
+        match self {
+            Trouble::Reading(error) => error.into(),
+            Trouble::Writing(error) => Failed::new(
+                NOT_OK,
+                format!("cannot write {}: {error}", file.display()),
+                Some("nothing is lost: the results stay in the store; collect them again".into()),
+            ),
+        }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble::Writing(error)
+    }
+}
+
+/// Hands over every task that has ended, in order.
+fn each(
+    store: &Store,
+    mut take: impl FnMut(Outcome<Row, Report>) -> io::Result<()>,
+) -> Result<(), Trouble> {
+    for entry in store.outcomes::<Row, Report>().map_err(Trouble::Reading)?.ended_only() {
+        if let Entry::Ended(outcome) = entry.map_err(Trouble::Reading)? {
+            take(outcome)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_ok<W: Write>(
+    store: &Store,
+    shape: As,
+    columns: Columns,
+    to: W,
+    written: &mut Written,
+) -> Result<W, Trouble> {
+    let mut sink = Sink::begin(shape, columns, to)?;
+    each(store, |outcome| {
+        written.failed += u64::from(outcome.result.is_err());
+        sink.add(&outcome, &mut written.done)
+    })?;
+    Ok(sink.end()?)
+}
+
+/// Returns the columns; where programs name their results themselves, all outcomes are looked at.
+fn columns(store: &Store, sweep: &Sweep) -> Result<Columns, Failed> {
+    let mut columns = Columns::of(sweep);
+    if columns.results.is_empty() {
+        each(store, |outcome| {
+            if let Ok(report) = &outcome.result {
+                columns.note(report);
+            }
+            Ok(())
+        })
+        .map_err(|trouble| trouble.told(Path::new("the store")))?;
+    }
+    Ok(columns)
+}
+
+/// Returns how many tasks have not ended.
+fn missing(store: &Store) -> Result<u64, Failed> {
+    let status = store.status()?;
+    let all = Rows::open(store.path()).total()?;
+    Ok(all.max(status.tasks()) - status.ok() - status.failed())
+}
+
+/// Writes results to stdout as tasks end.
+fn follow(store: &Store, sweep: &Sweep, how: Option<As>, screen: &Screen) -> Result<(), Failed> {
+    let shape = shape(how, None);
+    let columns = Columns::of(sweep);
+    if shape == As::Csv && columns.results.is_empty() {
+        return Err(Failed::usage(
+            "a table cannot be followed: what its columns are is known at the end only",
+            "use --as jsonl, or name the results at the submission with --result",
+        ));
+    }
+    let told = |error| Trouble::Writing(error).told(Path::new("stdout"));
+    let mut sink = Sink::begin(shape, columns, io::stdout().lock()).map_err(told)?;
+    let (mut seen, mut done) = (Seen::default(), Done::default());
+    if io::stderr().is_terminal() {
+        screen.line("following; Ctrl-C ends it, and changes nothing");
+    }
+    loop {
+        // Before the outcomes: none that ends in between is left out.
+        let missing = missing(store)?;
+        let looked = each(store, |outcome| match seen.is_new(outcome.task.number) {
+            true => sink.add(&outcome, &mut done),
+            false => Ok(()),
+        });
+        match looked.and_then(|()| sink.flush().map_err(Trouble::Writing)) {
+            Err(Trouble::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(trouble) => return Err(trouble.told(Path::new("stdout"))),
+            Ok(()) => {}
+        }
+        if missing == 0 {
+            return sink.end().map(drop).map_err(told);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Which tasks were written: a bit for each.
+#[derive(Default)]
+struct Seen(Vec<u64>);
+
+impl Seen {
+    fn is_new(&mut self, number: u64) -> bool {
+        let (word, bit) = (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64));
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
+    }
+}
+
+fn end(store: &Store, screen: &Screen) -> Ended {
+    let failed = store.status()?.failed();
+    if failed > 0 {
+        screen.line(&format!("note: {} failed: flockwork ls -s failed", words::tasks(failed)));
+    }
+    Ok(if failed > 0 { NOT_OK } else { OK })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_task_is_new_once() {
+        let mut seen = Seen::default();
+        let numbers = [0, 1, 63, 64, 1_000_000];
+        assert!(numbers.iter().all(|number| seen.is_new(*number)));
+        assert!(!numbers.iter().any(|number| seen.is_new(*number)));
+    }
+}

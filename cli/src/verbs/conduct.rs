@@ -1,0 +1,125 @@
+//! What `run` and `wait` share: the master of a sweep is run or watched to the end, and what it has come to is told.
+
+use std::path::PathBuf;
+
+use flockwork::app::exit::{self, Ended, Failed};
+use flockwork::app::{Local, Ran, Screen, Workers, times};
+use flockwork::{Entry, Stop, Store};
+
+use super::collect;
+use crate::args::As;
+use crate::master::SweepMaster;
+use crate::steward;
+use crate::sweep::rows::Rows;
+use crate::sweep::spec::Sweep;
+use crate::tally::Tally;
+use crate::task::{Report, Row};
+use crate::words;
+
+/// A sweep that is to be brought to its end.
+pub(super) struct Conduct<'a> {
+    pub(super) store: &'a Store,
+    pub(super) sweep: &'a Sweep,
+    pub(super) screen: &'a Screen,
+    /// Worker processes here, if any.
+    pub(super) workers: Option<Workers>,
+    pub(super) stop: Stop,
+    /// No line for each failed task.
+    pub(super) quiet: bool,
+    /// Where the results go in the end.
+    pub(super) output: Option<(PathBuf, Option<As>)>,
+}
+
+impl Conduct<'_> {
+    /// Goes on to the end, tells the summary, and writes the results.
+    pub(super) fn run(self) -> Ended {
+        let rows = Rows::open(self.store.path());
+        let all = rows.total()?;
+        let master = SweepMaster::new(
+            self.store,
+            self.sweep.clone(),
+            (!self.quiet).then(|| self.screen.clone()),
+        );
+        let mut local = Local::new(self.store, self.screen, steward::config(self.sweep))
+            .stop(self.stop.clone())
+            .silent_failures()
+            // A spool that cannot be read for a moment has at least as many rows as before.
+            .total(move || rows.total().unwrap_or(all));
+        if let Some(workers) = self.workers.clone() {
+            local = local.workers(workers);
+        }
+        let mut ran = local.run(master)?;
+        let summary = match std::mem::replace(&mut ran.result, Ok(Default::default())) {
+            Ok(summary) => summary,
+            // Told to stop, a step that was waiting out the store's trouble ends with that trouble.
+            Err(error) => match ran.signal {
+                Some(code) => {
+                    self.screen.line(&format!("note: {error}"));
+                    return Ok(code);
+                }
+                None => return Err(error.into()),
+            },
+        };
+        let tally = match ran.watched {
+            true => tally_of(self.store)?,
+            false => std::mem::take(&mut ran.master.tally),
+        };
+        self.tell(&ran, &tally);
+        if summary.stopped {
+            let left = match ran.left {
+                0 => "work".to_owned(),
+                left => words::tasks(left),
+            };
+            let why = self.store.status().ok().and_then(|status| status.stopped);
+            let why = why.map_or_else(String::new, |why| format!(" ({})", words::tame(&why, 200)));
+            self.screen.line(&format!(
+                "stopped{why}, with {left} left; `flockwork run {}` goes on",
+                self.store.path().display()
+            ));
+            return Ok(ran.signal.unwrap_or(exit::STOPPED));
+        }
+        self.collect()?;
+        if let Some(task) = tally.first_failed() {
+            let store = self.store.path().display();
+            self.screen.line(&format!(
+                "  next     flockwork logs {store} {task}     flockwork retry {store}"
+            ));
+            return Ok(exit::NOT_OK);
+        }
+        Ok(exit::OK)
+    }
+
+    fn tell(&self, ran: &Ran<SweepMaster>, tally: &Tally) {
+        self.screen.line(&format!(
+            "Summary [{}]  {}",
+            times::short(ran.took),
+            tally.counts()
+        ));
+        if let Some(times) = tally.times() {
+            self.screen.line(&format!("  {times}"));
+        }
+        for cause in tally.causes() {
+            self.screen.line(&format!("  {cause}"));
+        }
+    }
+
+    fn collect(&self) -> Result<(), Failed> {
+        let Some((file, how)) = &self.output else {
+            return Ok(());
+        };
+        let written = collect::to_file(self.store, self.sweep, file, *how)?;
+        self.screen.line(&format!("  results  {}", written.told(file)));
+        Ok(())
+    }
+}
+
+/// Counts what the store holds, when another process was the master.
+fn tally_of(store: &Store) -> Result<Tally, Failed> {
+    let mut tally = Tally::default();
+    for entry in store.outcomes::<Row, Report>()?.ended_only() {
+        if let Entry::Ended(outcome) = entry? {
+            tally.add(&outcome);
+        }
+    }
+    Ok(tally)
+}

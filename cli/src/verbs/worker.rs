@@ -1,0 +1,165 @@
+//! `worker`: one worker process of a sweep.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use flockwork::app::exit::{Ended, Failed, USAGE};
+use flockwork::app::{self, Work};
+use flockwork::{JournalOutcome, Stop, Store};
+
+use crate::args::{WorkFlags, WorkerArgs};
+use crate::exec::Words;
+use crate::exec::guard::Guard;
+use crate::exec::resources::{Budget, Offer};
+use crate::exec::worker::{Setup, SweepWorker};
+use crate::steward::Steward;
+use crate::sweep::command::CommandLine;
+use crate::sweep::pattern::Fill;
+use crate::sweep::spec::{Sweep, Timeout};
+use crate::sweep::template::Template;
+use crate::sweep::units::parse_size;
+
+/// Times of other workers that are looked at.
+const MOST_TIMES: usize = 10_000;
+/// Between two looks for a sweep in a store that has none yet.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Runs the verb.
+pub(crate) fn worker(args: WorkerArgs) -> Ended {
+    let path = app::named(args.place.store.as_deref())?;
+    let flags = args.work;
+    let slots = flags.slots.unwrap_or(1);
+    let work = Work {
+        store: path,
+        config: flags.config(slots),
+        idle_exit: flags.idle_exit,
+        on_signal: flags.on_signal(),
+        quiet: args.quiet,
+        parent: args.parent,
+    };
+    work.run(|store, stop| {
+        let sweep = wait_for_sweep(store, stop, flags.idle_exit)?;
+        // Commands run without a guard too; they outlive a worker that is killed outright then.
+        let guard = Guard::start().ok();
+        let worker = make(store, &sweep, &flags, guard.as_ref())?;
+        let steward = Steward::start(store, &sweep);
+        Ok((
+            worker,
+            Beside {
+                steward: Some(steward),
+                guard,
+            },
+        ))
+    })
+}
+
+/// What lives beside the worker.
+struct Beside {
+    steward: Option<Steward>,
+    guard: Option<Guard>,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        drop(self.steward.take());
+        if let Some(guard) = self.guard.take() {
+            guard.end();
+        }
+    }
+}
+
+fn make(
+    store: &Store,
+    sweep: &Sweep,
+    flags: &WorkFlags,
+    guard: Option<&Guard>,
+) -> Result<SweepWorker, Failed> {
+    let command = CommandLine::of(sweep)?;
+    let ok_if = CommandLine::ok_if(sweep)?;
+    let words = |line: CommandLine, typed: &[String]| {
+        Words::new(typed, Box::new(move |fill: &Fill<'_>| line.argv(fill)))
+    };
+    let typed = sweep.ok_if.clone().unwrap_or_default();
+    let templates = templates(sweep)?;
+    let (columns, here) = (sweep.columns.clone(), sweep.here.clone());
+    let setup = Setup {
+        store: store.path().to_owned(),
+        command: words(command, &sweep.command),
+        ok_if: ok_if.map(|line| words(line, &typed)),
+        render: Box::new(move |source, values, task| {
+            let known = templates.iter().find(|(known, _)| known == source);
+            let (_, template) = known.ok_or("the sweep has no such template")?;
+            let fill = Fill {
+                columns: &columns,
+                values,
+                task,
+                dir: Path::new(""),
+                here: &here,
+                output: None,
+            };
+            template.render(&fill).map_err(|error| error.to_string())
+        }),
+        tokens: guard.map(Guard::tokens),
+        budget: Budget::new(offer(flags)?),
+    };
+    let worker = SweepWorker::new(sweep.clone(), setup).map_err(|text| Failed::new(USAGE, text, None))?;
+    if matches!(sweep.limits.timeout, Some(Timeout::TimesMedian(_))) {
+        worker.median().seed(times_of_others(store));
+    }
+    Ok(worker)
+}
+
+fn offer(flags: &WorkFlags) -> Result<Offer, Failed> {
+    let memory = match &flags.offer_mem {
+        Some(text) => Some(parse_size(text).map_err(|error| {
+            Failed::usage(format!("--offer-mem {text:?}: {error}"), "write it as 512M or 4G")
+        })?),
+        None => None,
+    };
+    Ok(Offer::of_this_host(flags.offer_cpus, memory))
+}
+
+/// Reads the templates of a sweep once.
+fn templates(sweep: &Sweep) -> Result<Vec<(String, Template)>, Failed> {
+    let inputs = sweep
+        .inputs
+        .iter()
+        .map(|input| (&input.template, input.name.as_str()));
+    let stdin = sweep.stdin.iter().map(|template| (template, "--stdin"));
+    let read = |(source, name): (&String, &str)| {
+        Ok((source.clone(), Template::parse(source, name, &sweep.columns)?))
+    };
+    inputs.chain(stdin).map(read).collect()
+}
+
+/// Returns how long tasks took that others have done, for a timeout that follows from the median.
+fn times_of_others(store: &Store) -> Vec<Duration> {
+    let Ok(entries) = store.journal() else {
+        return Vec::new();
+    };
+    let ok = entries
+        .flatten()
+        .filter(|entry| entry.outcome == JournalOutcome::Ok && entry.tasks > 0);
+    ok.take(MOST_TIMES).map(|entry| entry.run / u32::try_from(entry.tasks).unwrap_or(u32::MAX)).collect()
+}
+
+/// The sweep is written just after the store is made.
+fn wait_for_sweep(store: &Store, stop: &Stop, limit: Duration) -> Result<Sweep, Failed> {
+    let begun = Instant::now();
+    loop {
+        if let Some(sweep) = Sweep::load(store.path())? {
+            return Ok(sweep);
+        }
+        if stop.requested().is_some() || begun.elapsed() >= limit {
+            return Err(Failed::usage(
+                format!(
+                    "{} has no sweep: nobody has submitted a command to it",
+                    store.path().display()
+                ),
+                "submit one: flockwork submit STORE --params FILE -- COMMAND; \
+                 a program of your own has its own verb `worker`",
+            ));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
