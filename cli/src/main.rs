@@ -11,6 +11,7 @@ mod sweep;
 mod tally;
 mod task;
 mod verbs;
+mod view;
 mod words;
 
 use std::process::ExitCode;
@@ -26,6 +27,12 @@ fn main() -> ExitCode {
             Verb::Worker(args) => verbs::worker(args),
             Verb::Wait(args) => verbs::wait(*args),
             Verb::Collect(args) => verbs::collect(&args),
+            Verb::Status(args) => verbs::status(&args),
+            Verb::Ls(args) => verbs::ls(&args),
+            Verb::Show(args) => verbs::show(&args),
+            Verb::Logs(args) => verbs::logs(&args),
+            Verb::Explain(args) => verbs::explain(&args),
+            Verb::Workers(args) => verbs::workers(&args),
             Verb::Stop(args) => flockwork::app::stop(&args),
             Verb::Reclaim(args) => flockwork::app::reclaim(&args),
             Verb::Audit(args) => flockwork::app::audit(&args),

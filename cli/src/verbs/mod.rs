@@ -2,10 +2,16 @@
 
 mod collect;
 mod conduct;
+mod explain;
+mod logs;
+mod ls;
 mod run;
+mod show;
+mod status;
 mod submit;
 mod wait;
 mod worker;
+mod workers;
 
 use std::path::Path;
 
@@ -13,10 +19,16 @@ use flockwork::Store;
 use flockwork::app::exit::Failed;
 
 pub(crate) use collect::collect;
+pub(crate) use explain::explain;
+pub(crate) use logs::logs;
+pub(crate) use ls::ls;
 pub(crate) use run::run;
+pub(crate) use show::show;
+pub(crate) use status::status;
 pub(crate) use submit::submit;
 pub(crate) use wait::wait;
 pub(crate) use worker::worker;
+pub(crate) use workers::workers;
 
 use crate::sweep::spec::Sweep;
 
