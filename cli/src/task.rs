@@ -105,7 +105,7 @@ pub(crate) struct Report {
     /// Processor time of the command and of the children it waited for, in microseconds.
     pub(crate) user_us: u64,
     pub(crate) system_us: u64,
-    /// The largest resident set of one of its processes, in bytes.
+    /// The largest resident set of one of its processes, in bytes; the kernel never says less than its worker's own.
     pub(crate) peak: u64,
     pub(crate) stdout: Captured,
     pub(crate) stderr: Captured,

@@ -44,8 +44,8 @@ impl<I: 'static> Inputs<I> {
     /// While tasks are open the master asks it again, at most once per second. The run ends when every task that was
     /// published has been collected and the stream says `None` once more; this round is the last. It is never closed,
     /// so a master that is started again goes on with it: the stream must then give all the inputs that are in the
-    /// store, in the same order, before its first `None`. Near the end no task is given to a second worker
-    /// ([`StoreConfig::tail`](crate::StoreConfig::tail)), for nobody knows where the end is.
+    /// store, in the same order, before its first `None`. Slow tasks are given to a second worker only when there are idle
+    /// slots for all that are open ([`StoreConfig::tail`](crate::StoreConfig::tail)), for nobody knows where the end is.
     ///
     /// The stream must allow to be asked again; an iterator that was fused, or a range, says `None` for ever.
     ///

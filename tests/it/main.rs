@@ -39,6 +39,8 @@ mod restart;
 mod sources;
 /// A store on a file system that is full for a while.
 mod space;
+/// Cancelling, new attempts, pauses, inputs that come late.
+mod steering;
 /// Workers that are stopped for longer than the lease, and come back.
 mod stopped;
 /// Stopping and leaving; scratch directories and progress.

@@ -2,6 +2,7 @@
 
 use stateright::{Model, Property};
 
+use crate::disk::Mark;
 use crate::faults::Fault;
 use crate::setup::Setup;
 use crate::state::{State, Step, Watch};
@@ -19,6 +20,8 @@ pub(crate) enum Action {
     Worker { w: u8, step: Step },
     /// The heartbeat of worker `w` sees that another's output is there, so it stops its task.
     TwinSeen { w: u8 },
+    /// The heartbeat of worker `w` sees that its attempt was cancelled, so it stops its task.
+    CancelSeen { w: u8 },
     /// Observer `o` finds that nobody has the lock file open: E1 or E3.
     Silent { o: u8, u: u8, k: u8 },
     /// Observer `o` opens the lock file and reads the header: the beginning of E2.
@@ -83,6 +86,7 @@ impl Protocol {
             Action::List { w, u, k } => self.choose(state, w.into(), u, k),
             Action::Worker { w, .. } => self.worker_step(state, w.into()),
             Action::TwinSeen { w } => self.stop_for_twin(state, w.into()),
+            Action::CancelSeen { w } => self.end(state, w.into(), Mark::Final),
             Action::Silent { o, u, k } => self.suspect(state, o.into(), u, k),
             Action::ReadHeader { o, u, k } => self.read_header(state, o.into(), u, k),
             Action::Observer { o, .. } => self.observer_step(state, o.into()),

@@ -40,6 +40,10 @@ pub(crate) enum Mark {
     Lost,
     Back,
     Slow,
+    /// The attempt was the last.
+    Final,
+    /// A person granted new ones.
+    Again,
 }
 
 /// The markers of one attempt.
@@ -47,7 +51,14 @@ pub(crate) enum Mark {
 pub(crate) struct Marks(u8);
 
 impl Marks {
-    const ALL: [Mark; 4] = [Mark::Fail, Mark::Lost, Mark::Back, Mark::Slow];
+    const ALL: [Mark; 6] = [
+        Mark::Fail,
+        Mark::Lost,
+        Mark::Back,
+        Mark::Slow,
+        Mark::Final,
+        Mark::Again,
+    ];
 
     pub(crate) fn has(self, mark: Mark) -> bool {
         self.0 & (1 << mark as u8) != 0
@@ -68,7 +79,15 @@ impl Marks {
 
     /// True when the attempt is over; `slow` alone leaves it running.
     pub(crate) fn ended(self) -> bool {
-        self.has(Mark::Fail) || self.has(Mark::Lost) || self.has(Mark::Back)
+        let ends = [Mark::Fail, Mark::Lost, Mark::Back, Mark::Final, Mark::Again];
+        ends.into_iter().any(|mark| self.has(mark))
+    }
+
+    /// True when a listing that shows one of the names takes the next attempt for free.
+    fn may_free(self) -> bool {
+        Self::ALL
+            .into_iter()
+            .any(|mark| mark != Mark::Final && self.has(mark))
     }
 
     pub(crate) fn lowest(self) -> Option<Mark> {
@@ -124,9 +143,18 @@ impl Files {
         (1..=MAX_ATTEMPTS as u8).filter(move |&k| locks[usize::from(k) - 1].is_some())
     }
 
+    /// The last attempt after which a person granted new ones; 0 if nobody did.
+    pub(crate) fn again(&self) -> u8 {
+        let granted = self.attempts().filter(|&k| self.marks(k).has(Mark::Again));
+        granted.max().unwrap_or(0)
+    }
+
     /// Attempts that a stale or torn listing may take for free: it can miss any name, but not invent one.
     pub(crate) fn free_if_names_are_missed(&self) -> impl Iterator<Item = u8> + use<'_> {
-        let after_a_marked = self.attempts().filter(|&k| self.marks(k).any()).map(|k| k + 1);
+        let after_a_marked = self
+            .attempts()
+            .filter(|&k| self.marks(k).may_free())
+            .map(|k| k + 1);
         std::iter::once(1).chain(after_a_marked).filter(|_| self.input)
     }
 

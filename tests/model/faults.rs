@@ -38,6 +38,12 @@ pub(crate) enum Fault {
     UnlinkError { w: u8 },
     /// The task fails.
     TaskFails { w: u8 },
+    /// The task fails for good.
+    TaskFailsForGood { w: u8 },
+    /// A person cancels an attempt that runs, or did when the person looked.
+    Cancel { u: u8, k: u8 },
+    /// A person grants new attempts.
+    Retry { u: u8 },
     /// The worker gives the attempt back.
     GiveBack { w: u8 },
     /// A person removes a lock file, on the holder's host (`hides`) or elsewhere.
@@ -84,6 +90,19 @@ impl Protocol {
                 if !knows && missed && self.names_of(&files) == Names::Failed {
                     add(Fault::MissLateOutput { u: u as u8 });
                 }
+            }
+        }
+        for u in self.inputs().filter(|_| state.dir) {
+            let files = &state.files[u];
+            let u8 = u as u8;
+            if kinds.has(Kind::Cancel) && files.out.is_none() && files.input {
+                let unmarked = |k: &u8| !files.marks(*k).has(Mark::Final);
+                for k in files.attempts().filter(unmarked) {
+                    add(Fault::Cancel { u: u8, k });
+                }
+            }
+            if kinds.has(Kind::Retry) && self.names(state, u) == Names::Failed {
+                add(Fault::Retry { u: u8 });
             }
         }
         if kinds.has(Kind::HandRemove) && !state.done {
@@ -160,6 +179,9 @@ impl Protocol {
                 if kinds.has(Kind::TaskFails) {
                     add(Fault::TaskFails { w });
                 }
+                if kinds.has(Kind::TaskFailsForGood) {
+                    add(Fault::TaskFailsForGood { w });
+                }
                 if kinds.has(Kind::GiveBack) {
                     add(Fault::GiveBack { w });
                 }
@@ -226,6 +248,22 @@ impl Protocol {
             }
             Fault::UnlinkError { w } => state.workers[usize::from(w)].tmp_named = false,
             Fault::TaskFails { w } => self.end(state, w.into(), Mark::Fail),
+            Fault::TaskFailsForGood { w } => {
+                state.ghost.note_final();
+                self.end(state, w.into(), Mark::Final);
+            }
+            Fault::Cancel { u, k } => {
+                state.ghost.note_final();
+                state.files[usize::from(u)].marks_mut(k).insert(Mark::Final);
+            }
+            Fault::Retry { u } => {
+                // From here on only what goes wrong later counts.
+                (state.ghost.bad_faults, state.ghost.is_final) = (0, false);
+                let files = &mut state.files[usize::from(u)];
+                if let Some(k) = files.attempts().next_back() {
+                    files.marks_mut(k).insert(Mark::Again);
+                }
+            }
             Fault::GiveBack { w } => self.end(state, w.into(), Mark::Back),
             Fault::HandRemove { u, k, hides } => state.remove_lock(u.into(), k, hides),
             Fault::PowerCut { out, lock, input } => self.cut_power(state, out, lock, input),

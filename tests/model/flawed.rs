@@ -231,3 +231,9 @@ fn watch_highest_only() {
     };
     catches(Flaw::WatchHighestOnly, I2_STUCK, setup);
 }
+
+/// A task that has failed for good is run once more.
+#[test]
+fn ignore_final() {
+    catches(Flaw::IgnoreFinal, I4, faults(1, &[TaskFailsForGood]));
+}

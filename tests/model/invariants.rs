@@ -25,7 +25,10 @@ pub(crate) fn properties(setup: &Setup) -> Vec<Property<Protocol>> {
         always(I1, |p, s| p.results_stay(s)),
         always(I2_STUCK, |p, s| !p.is_stuck(s)),
         always(I3, |p, s| p.one_runs(s)),
-        always(I4, |p, s| s.ghost.runs <= p.0.inputs + s.ghost.faults),
+        // A failure for good, and cancelling, allow for no further run.
+        always(I4, |p, s| {
+            s.ghost.runs + s.ghost.finals <= p.0.inputs + s.ghost.faults
+        }),
         always(I5, |_, s| !s.ghost.misjudged),
         always(I6, |_, s| !s.ghost.trespassed),
         always(LIMIT, |p, s| p.fails_by_limit(s)),
@@ -68,13 +71,14 @@ impl Protocol {
         })
     }
 
-    /// As many bad ends as the limit, and nobody at work who was not given up.
+    /// As many bad ends as the limit, or one that was to be the last, and nobody at work who was not given up.
     fn fails_by_limit(&self, s: &State) -> bool {
         self.inputs().all(|u| {
             let given_up = |w: &Worker| w.removed || s.files[u].marks(w.k).ended();
             let at_work = |w: &Worker| usize::from(w.u) == u && w.runs();
             self.names(s, u) != Names::Failed
-                || s.ghost.bad_faults >= self.0.limit && s.workers.iter().all(|w| !at_work(w) || given_up(w))
+                || (s.ghost.bad_faults >= self.0.limit || s.ghost.is_final)
+                    && s.workers.iter().all(|w| !at_work(w) || given_up(w))
         })
     }
 

@@ -10,7 +10,7 @@
 //!   are all the same: a worker whose next action comes late. A listing that is acted upon late is an old listing.
 //! * Old listings of an observer: a marker is made with O_EXCL, so that it does not matter what the listing missed.
 //! * Batches, checkpoints, scratch directories: they touch names of one attempt only.
-//! * `retry` (marker `again`), damaged outputs and the one-master lock.
+//! * Damaged outputs and the one-master lock.
 //! * Contents. A file is empty or whole, and synced or not.
 //!
 //! A flaw that is known to break the protocol can be switched on (`setup::Flaw`). For each there is a test that the

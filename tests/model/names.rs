@@ -32,11 +32,12 @@ impl Protocol {
         let Some(highest) = files.attempts().next_back() else {
             return Names::Free { k: 1 };
         };
-        let bad_ends: u8 = files.attempts().map(|k| self.bad_ends(files.marks(k))).sum();
+        let counts = files.attempts().filter(|&k| k > files.again());
+        let bad_ends: u8 = counts.map(|k| self.bad_ends(files.marks(k))).sum();
         let at_work = files.attempts().any(|k| !files.marks(k).ended());
         if !files.marks(highest).any() {
             Names::Running
-        } else if bad_ends < self.0.limit {
+        } else if bad_ends < self.0.limit && !self.is_final(files) {
             let k = highest + 1;
             assert!(usize::from(k) <= MAX_ATTEMPTS, "no room for attempt {k}");
             Names::Free { k }
@@ -46,6 +47,12 @@ impl Protocol {
         } else {
             Names::Failed
         }
+    }
+
+    /// True when an attempt was to be the last, and no new ones were granted after it.
+    pub(crate) fn is_final(&self, files: &Files) -> bool {
+        let mut counts = files.attempts().filter(|&k| k > files.again());
+        !self.0.flawed(Flaw::IgnoreFinal) && counts.any(|k| files.marks(k).has(Mark::Final))
     }
 
     /// How much an attempt counts towards the failure limit.

@@ -24,6 +24,11 @@ pub(crate) const DIR_REMOVED: &str = "the directory is removed";
 pub(crate) const FAILED: &str = "an input has failed";
 pub(crate) const LATE_AFTER_FAILURE: &str = "an output comes after a failure was handed over";
 
+pub(crate) const FINAL: &str = "an input has failed before its limit";
+pub(crate) const CANCELLED_YET_FIRST: &str = "a cancelled attempt is published";
+pub(crate) const CANCELLED_TOO_LATE: &str = "a claimer finds that its input was cancelled";
+pub(crate) const RETRIED: &str = "an input that had failed for good is published";
+
 /// All of them.
 pub(crate) fn all() -> Vec<Property<Protocol>> {
     vec![
@@ -61,6 +66,28 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         sometimes(DIR_REMOVED, |_, s| !s.dir),
         sometimes(FAILED, |p, s| p.inputs().any(|u| p.names(s, u) == Names::Failed)),
         sometimes(LATE_AFTER_FAILURE, |_, s| late_after_failure(s)),
+        sometimes(FINAL, |p, s| {
+            let failed = |u: usize| p.names(s, u) == Names::Failed;
+            p.inputs().any(failed) && s.ghost.bad_faults < p.0.limit
+        }),
+        sometimes(CANCELLED_YET_FIRST, |_, s| {
+            any(s, |w| {
+                let marks = || s.files[usize::from(w.u)].marks(w.k);
+                w.step == Step::Close(Verdict::Accepted) && marks().has(Mark::Final)
+            })
+        }),
+        sometimes(CANCELLED_TOO_LATE, |p, s| {
+            any(s, |w| {
+                w.step == Step::Relist && p.is_final(&s.files[usize::from(w.u)])
+            })
+        }),
+        sometimes(RETRIED, |_, s| {
+            let granted = |w: &Worker| w.k > s.files[usize::from(w.u)].again();
+            let was_final = |w: &Worker| s.files[usize::from(w.u)].again() > 0 && s.ghost.finals > 0;
+            any(s, |w| {
+                w.step == Step::Close(Verdict::Accepted) && granted(w) && was_final(w)
+            })
+        }),
     ]
 }
 

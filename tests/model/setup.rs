@@ -23,6 +23,12 @@ pub(crate) enum Kind {
     UnlinkError,
     /// The task fails.
     TaskFails,
+    /// The task fails, and is not to be tried again.
+    TaskFailsForGood,
+    /// A person cancels an attempt, by a listing that may be old.
+    Cancel,
+    /// A person grants new attempts to an input that has failed.
+    Retry,
     /// A worker gives its attempt back: signal, time limit.
     GiveBack,
     /// A person removes a lock file.
@@ -101,6 +107,8 @@ pub(crate) enum Flaw {
     WatchHighestOnly,
     /// The failure limit is applied although a slow attempt still runs.
     FailDespiteSlow,
+    /// An attempt that was to be the last counts like any other.
+    IgnoreFinal,
     /// No second listing when attempt 2 or later was claimed. This one is harmless: it only wastes work.
     NoSecondListing,
 }

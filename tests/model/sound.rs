@@ -169,6 +169,50 @@ fn failure_with_a_fence() {
     holds("failure limit with a fence", setup, 320_000);
 }
 
+/// Tasks that fail for good, that are cancelled, and that are granted new attempts.
+const STEERED: Setup = Setup {
+    budget: 3,
+    limit: 2,
+    kinds: Kinds(&[TaskFails, TaskFailsForGood, Cancel, Retry, Slow, Revoke, GiveBack]),
+    reaches: &[
+        reach::FINAL,
+        reach::CANCELLED_YET_FIRST,
+        reach::CANCELLED_TOO_LATE,
+        reach::RETRIED,
+    ],
+    ..BASE
+};
+
+#[test]
+fn failures_for_good_and_new_attempts() {
+    holds("final and again, three faults", STEERED, 130_000);
+}
+
+#[test]
+fn failures_for_good_and_cleaning() {
+    let setup = Setup {
+        master: true,
+        budget: 2,
+        kinds: Kinds(&[
+            TaskFailsForGood,
+            Cancel,
+            Retry,
+            Crash,
+            CreateError,
+            MarkError,
+            StaleList,
+            HandRemove,
+        ]),
+        reaches: &[
+            reach::FINAL,
+            reach::CANCELLED_YET_FIRST,
+            reach::LATE_AFTER_FAILURE,
+        ],
+        ..STEERED
+    };
+    holds("final and again with a master, two faults", setup, 170_000);
+}
+
 /// The second listing of attempt 2 and later saves work and nothing else: the invariants hold without it.
 #[test]
 fn second_listing_only_saves_work() {

@@ -211,10 +211,22 @@ pub(crate) struct Ghost {
     pub faults: u8,
     /// Those of them that may end an attempt badly.
     pub bad_faults: u8,
+    /// Those of them after which there is to be no further attempt: none of them allows for one more run.
+    pub finals: u8,
+    /// There was one since a person granted new attempts.
+    pub is_final: bool,
     /// A verdict was wrong.
     pub misjudged: bool,
     /// A name was unlinked or overwritten that led to another attempt's file.
     pub trespassed: bool,
+}
+
+impl Ghost {
+    /// An attempt is to be the last.
+    pub(crate) fn note_final(&mut self) {
+        self.finals += 1;
+        self.is_final = true;
+    }
 }
 
 /// The state of the model.
@@ -250,6 +262,8 @@ impl State {
                 runs: 0,
                 faults: 0,
                 bad_faults: 0,
+                finals: 0,
+                is_final: false,
                 misjudged: false,
                 trespassed: false,
             },

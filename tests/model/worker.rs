@@ -39,6 +39,9 @@ impl Protocol {
                 if step == Step::Run && state.files[u].out.is_some() {
                     actions.push(Action::TwinSeen { w: w8 });
                 }
+                if step == Step::Run && state.files[u].marks(state.workers[w].k).has(Mark::Final) {
+                    actions.push(Action::CancelSeen { w: w8 });
+                }
             }
         }
     }
@@ -85,6 +88,10 @@ impl Protocol {
             }
             Step::Relist if state.files[u].out.is_some() => {
                 return self.end(state, w, Mark::Back);
+            }
+            // It was cancelled while this worker acted on an older listing.
+            Step::Relist if self.is_final(&state.files[u]) => {
+                return self.end(state, w, Mark::Final);
             }
             Step::Relist => Step::ReadInput,
             Step::ReadInput if state.dir && state.files[u].input => {

@@ -10,8 +10,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
 pub(crate) use read::{
-    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ReadArgs, ShowArgs, Sort, StateArg,
-    StatusArgs,
+    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ReadArgs, ShowArgs,
+    Sort, StateArg, StatusArgs,
 };
 pub(crate) use steer::{CancelArgs, CleanArgs, PauseArgs, ResumeArgs, RetryArgs, SelectFlags};
 pub(crate) use sweep::{LimitFlags, ParamsFormat, StoreFlags, SubmitArgs, SweepFlags};

@@ -36,6 +36,10 @@ impl Guard {
     ///
     /// Those of the system when it cannot be started. Commands run without a guard too.
     pub(crate) fn start() -> io::Result<Guard> {
+        Guard::start_as(&std::env::current_exe()?)
+    }
+
+    fn start_as(program: &Path) -> io::Result<Guard> {
         let mut random = [0; 16];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -45,7 +49,7 @@ impl Guard {
             "trap '' HUP INT TERM; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec \"$0\" guard \"$1\"";
         let mut child = Command::new("/bin/sh")
             .args(["-c", script])
-            .arg(std::env::current_exe()?)
+            .arg(program)
             .arg(&token)
             .current_dir("/")
             .process_group(0)
@@ -77,8 +81,12 @@ impl Guard {
 
 /// The verb `guard`: waits for the worker's end, then ends its commands. Returns the exit code.
 pub(crate) fn main(token: &str) -> u8 {
+    stand(io::stdin().lock(), token)
+}
+
+fn stand(pipe: impl Read, token: &str) -> u8 {
     let mut last_words = Vec::new();
-    let read = io::stdin().lock().take(1).read_to_end(&mut last_words);
+    let read = pipe.take(1).read_to_end(&mut last_words);
     if read.is_ok() && last_words == WELL {
         return 0;
     }
@@ -204,104 +212,4 @@ impl Stat {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Instant;
-
-    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-
-    fn sleeper(tokens: &str, script: &str) -> Child {
-        Command::new("/bin/sh")
-            .args(["-c", script])
-            .env(TOKENS, tokens)
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
-
-    fn is_killed(child: &mut Child) -> bool {
-        use std::os::unix::process::ExitStatusExt;
-        let until = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < until {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status.signal() == Some(9);
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
-    }
-
-    /// The first line that it writes.
-    fn line(child: &mut Child) -> String {
-        let mut text = String::new();
-        let out = child.stdout.as_mut().unwrap();
-        io::BufRead::read_line(&mut io::BufReader::new(out), &mut text).unwrap();
-        text.trim().to_owned()
-    }
-
-    #[test]
-    fn it_kills_its_own_with_their_groups_and_nobody_else() {
-        let other = TOKEN.replace('0', "f");
-        let mut ours = sleeper(TOKEN, "echo; exec sleep 600");
-        let mut nested = sleeper(&format!("{other}:{TOKEN}"), "echo; exec sleep 600");
-        let mut theirs = sleeper(&other, "echo; exec sleep 600");
-        // A member of our group that has thrown away its variables.
-        let mut bare = sleeper(TOKEN, "env -i sleep 600 & echo $!; wait");
-        // One whose name holds the token, and one whose other variable does.
-        let mut alike = sleeper("", &format!("echo; X={TOKENS}={TOKEN} exec sleep 600"));
-        for child in [&mut ours, &mut nested, &mut theirs, &mut alike] {
-            line(child);
-        }
-        let stray: i32 = line(&mut bare).parse().unwrap();
-        assert!(end_all(Path::new("/proc"), TOKEN));
-        assert!(is_killed(&mut ours) && is_killed(&mut nested) && is_killed(&mut bare));
-        let gone =
-            || Stat::of(Path::new("/proc"), Pid::from_raw(stray).unwrap()).is_none_or(|it| it.is_zombie);
-        let until = Instant::now() + Duration::from_secs(20);
-        while !gone() {
-            assert!(Instant::now() < until, "a member of the group is left");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        assert!(!end_all(Path::new("/proc"), TOKEN));
-        for mut child in [theirs, alike] {
-            assert_eq!(child.try_wait().unwrap(), None);
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_process_that_joined_anothers_group_dies_alone() {
-        // With job control each background process has a group; without it it is in that of its parent.
-        let mut shell = sleeper(
-            "",
-            &format!("{TOKENS}={TOKEN} sleep 600 & echo $!; wait; echo still here"),
-        );
-        let mut out = io::BufReader::new(shell.stdout.take().unwrap());
-        let mut text = String::new();
-        io::BufRead::read_line(&mut out, &mut text).unwrap();
-        let until = Instant::now() + Duration::from_secs(20);
-        while !end_all(Path::new("/proc"), TOKEN) {
-            assert!(Instant::now() < until, "it was not found");
-        }
-        text.clear();
-        io::BufRead::read_line(&mut out, &mut text).unwrap();
-        assert_eq!(text, "still here\n");
-        assert!(shell.wait().unwrap().success());
-    }
-
-    #[test]
-    fn names_of_programs_do_not_confuse_it() {
-        let rest = "S 10 4321 4321 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3";
-        let expected = Some(Stat {
-            is_zombie: false,
-            group: 4321,
-            started: 987_654,
-        });
-        for name in ["sleep", "a b", ") R 1 2 3 (", "((("] {
-            assert_eq!(Stat::parse(&format!("77 ({name}) {rest}")), expected, "{name}");
-        }
-        assert_eq!(Stat::parse("77 (x"), None);
-    }
-}
+mod tests;

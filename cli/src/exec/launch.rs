@@ -12,6 +12,7 @@ use rustix::fs::Access;
 
 use super::Job;
 use super::guard::TOKENS;
+use super::oom::OomKills;
 use crate::sweep::pattern::Fill;
 use crate::sweep::spec::Sweep;
 
@@ -67,6 +68,7 @@ pub(crate) struct Place {
     /// Programs that were found on the path.
     found: Mutex<HashMap<OsString, PathBuf>>,
     pub(super) host: String,
+    pub(super) oom: OomKills,
 }
 
 impl Place {
@@ -92,6 +94,7 @@ impl Place {
             cwd: sweep.cwd.as_ref().map(|cwd| sweep.here.join(cwd)),
             found: Mutex::default(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            oom: OomKills::new(),
         }
     }
 

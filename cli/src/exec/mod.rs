@@ -6,6 +6,7 @@ pub(crate) mod guard;
 mod launch;
 pub(crate) mod median;
 mod message;
+mod oom;
 pub(crate) mod resources;
 mod results;
 mod watch;
@@ -157,10 +158,8 @@ impl Attempt<'_> {
         report.peak = seen.peak;
         (report.stdout, report.stderr) = (seen.stdout, seen.stderr);
         self.check_end(seen.why, seen.unkillable)?;
-        match report.exit {
-            Exit::Code(0) => {}
-            Exit::Code(_) => return Err(Fault::Refused(message::of_exit(report.exit, &report.stderr))),
-            _ => return Err(Fault::Trouble(message::of_exit(report.exit, &report.stderr))),
+        if report.exit != Exit::Code(0) {
+            return Err(self.bad_exit(report));
         }
         if let Some(words) = job.ok_if {
             self.check_ok(dir, words, report)?;
@@ -237,6 +236,21 @@ impl Attempt<'_> {
             }
             None => Fault::Trouble(format!("cannot start {program}: {}", plain(&error))),
         })
+    }
+
+    fn bad_exit(&self, report: &Report) -> Fault {
+        let how = message::of_exit(report.exit, &report.stderr);
+        // A shell says 137 of a child that was killed.
+        let is_kill = matches!(report.exit, Exit::Signal(9) | Exit::Code(137));
+        let perhaps = if is_kill && self.job.place.oom.rose() {
+            ", perhaps out of memory"
+        } else {
+            ""
+        };
+        match report.exit {
+            Exit::Code(_) => Fault::Refused(format!("{how}{perhaps}")),
+            _ => Fault::Trouble(format!("{how}{perhaps}")),
+        }
     }
 
     /// Says so if it did not end by itself.

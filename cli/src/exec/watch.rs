@@ -93,13 +93,18 @@ pub(super) fn run(mut command: Command, watch: &Watch<'_>) -> io::Result<Seen> {
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    let child = command.spawn()?;
+    let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+    follow(child, pidfd.ok(), watch)
+}
+
+/// Watches a child that leads a group; without a pidfd it looks often.
+fn follow(mut child: Child, pidfd: Option<OwnedFd>, watch: &Watch<'_>) -> io::Result<Seen> {
     let began = Instant::now();
-    let mut child = command.spawn()?;
     let group = Pid::from_child(&child);
     let mut watched = Watched {
         group,
-        // Without it we look often.
-        pidfd: rustix::process::pidfd_open(group, PidfdFlags::empty()).ok(),
+        pidfd,
         stdin: feed(child.stdin.take(), watch.input),
         streams: [
             Stream::new(child.stdout.take().map(OwnedFd::from), watch.limit),
@@ -131,7 +136,7 @@ pub(super) fn run(mut command: Command, watch: &Watch<'_>) -> io::Result<Seen> {
 }
 
 /// The pipe to its stdin, if there is anything to be written.
-fn feed<'a>(stdin: Option<ChildStdin>, input: &'a [u8]) -> Option<(OwnedFd, &'a [u8])> {
+fn feed(stdin: Option<ChildStdin>, input: &[u8]) -> Option<(OwnedFd, &[u8])> {
     let stdin = OwnedFd::from(stdin?);
     // A pipe that would block would hold up all else.
     rustix::io::ioctl_fionbio(&stdin, true).ok()?;
@@ -351,4 +356,45 @@ impl Stream {
 fn has_ended(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_pidfd_will_do() {
+        let watch = |millis: u64, script: &str| {
+            let deadline = Instant::now() + Duration::from_millis(millis);
+            let child = Command::new("/bin/sh")
+                .args(["-c", script])
+                .process_group(0)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let watch = Watch {
+                input: b"words",
+                limit: 100,
+                deadline: &|| Some(deadline),
+                grace: Duration::from_millis(50),
+                stop: &|| false,
+                live: None,
+            };
+            follow(child, None, &watch).unwrap()
+        };
+        let seen = watch(60_000, "cat; exec >&- 2>&-; sleep 0.05; exit 3");
+        assert_eq!(
+            (seen.why, seen.exit, &seen.stdout.head.0[..]),
+            (Why::Itself, Exit::Code(3), &b"words"[..])
+        );
+        let seen = watch(100, "trap '' TERM; while :; do sleep 0.01; done");
+        assert_eq!(
+            (seen.why, seen.exit, seen.unkillable),
+            (Why::Timeout, Exit::Signal(9), false)
+        );
+    }
 }

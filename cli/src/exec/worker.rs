@@ -13,6 +13,7 @@ use super::median::Median;
 use super::resources::Budget;
 use super::{Ended, Job, Place, Results, Words};
 use crate::sweep::spec::{Limits, Sweep, Timeout};
+use crate::sweep::units::parse_size;
 use crate::task::{Bytes, Captured, Report, Row};
 
 /// The most bytes of a failure's detail: it is read with each listing of failures.
@@ -106,7 +107,9 @@ impl Worker for SweepWorker {
     type Output = Report;
 
     fn process(&self, row: Row, task: &Task<'_>) -> Result<Report, BoxError> {
-        if row.cancelled {
+        let note = task.note();
+        // Who is granted new attempts is meant to run after all.
+        if row.cancelled && note.is_none() {
             return Err(TaskError::new(super::CANCELLED).last().into());
         }
         let (given, expected) = (row.values.len(), self.sweep.columns.len());
@@ -114,7 +117,6 @@ impl Worker for SweepWorker {
             let text = format!("the row has {given} values, and the sweep has {expected} parameters");
             return Err(TaskError::new(text).last().into());
         }
-        let note = task.note();
         let limits = with_note(&self.sweep.limits, note.as_deref());
         let stop = || task.should_stop();
         let Some(_share) = self.setup.budget.take(&limits, &stop) else {
@@ -152,38 +154,41 @@ impl Worker for SweepWorker {
                 retry,
                 report,
                 ..
-            } => {
-                let error = TaskError::new(message).detail(detail(report));
-                Err(if retry { error } else { error.last() }.into())
-            }
+            } => Err(failure(message, retry, report).into()),
         }
     }
+}
+
+fn failure(message: String, retry: bool, report: Report) -> TaskError {
+    let error = TaskError::new(message).detail(detail(report));
+    if retry { error } else { error.last() }
 }
 
 /// What somebody who grants another attempt may have said.
 #[derive(Deserialize)]
 struct Note {
     timeout: Option<String>,
+    mem: Option<String>,
 }
 
-/// Returns the limits with what the note says instead; one that cannot be read says nothing.
+/// Returns the limits with what the note says instead; what cannot be read says nothing.
 fn with_note<'a>(limits: &'a Limits, note: Option<&str>) -> Cow<'a, Limits> {
-    let note = note.and_then(|note| serde_json::from_str::<Note>(note).ok());
-    let Some(text) = note.and_then(|note| note.timeout) else {
+    let Some(note) = note.and_then(|note| serde_json::from_str::<Note>(note).ok()) else {
         return Cow::Borrowed(limits);
     };
-    let times = text.strip_suffix('x').and_then(|times| times.parse().ok());
-    let timeout = match times {
-        Some(times) => Some(Timeout::TimesMedian(times)),
-        None => times::parse(&text).ok().map(Timeout::After),
-    };
-    match timeout {
-        Some(_) => Cow::Owned(Limits {
-            timeout,
-            ..limits.clone()
-        }),
-        None => Cow::Borrowed(limits),
+    let mut changed = limits.clone();
+    if let Some(text) = note.timeout {
+        let times = text.strip_suffix('x').and_then(|times| times.parse().ok());
+        changed.timeout = match times {
+            Some(times) => Some(Timeout::TimesMedian(times)),
+            None if text == "none" => None,
+            None => times::parse(&text).ok().map(Timeout::After).or(changed.timeout),
+        };
     }
+    if let Some(memory) = note.mem.and_then(|text| parse_size(&text).ok()) {
+        changed.memory = Some(memory);
+    }
+    Cow::Owned(changed)
 }
 
 /// Returns the report as JSON that fits into a failure: if need be, with less of what was written.

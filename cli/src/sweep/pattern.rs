@@ -86,9 +86,9 @@ impl Pattern {
                 open.push(true);
                 pieces.text("{");
                 2
-            } else if rest.starts_with('{') {
-                let inner = rest[1..].find(['{', '}']).map(|end| &rest[1..=end]);
-                let closed = inner.filter(|inner| rest[1 + inner.len()..].starts_with('}'));
+            } else if let Some(after) = rest.strip_prefix('{') {
+                let inner = after.find(['{', '}']).map(|end| &after[..end]);
+                let closed = inner.filter(|inner| after[inner.len()..].starts_with('}'));
                 match closed
                     .map(|name| placeholder(word, name, columns, output))
                     .transpose()?

@@ -152,6 +152,19 @@ impl ResultSpec {
     }
 }
 
+impl std::fmt::Display for ResultSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = &self.name;
+        match &self.source {
+            Source::Stdout => write!(f, "{name}=stdout"),
+            Source::Stderr => write!(f, "{name}=stderr"),
+            Source::Json => write!(f, "{name}=json"),
+            Source::File(path) => write!(f, "{name}=file:{path}"),
+            Source::Regex(expression) => write!(f, "{name}=regex:{expression}"),
+        }
+    }
+}
+
 /// Checks that a name stays in the attempt's own directory.
 ///
 /// # Errors
@@ -227,7 +240,11 @@ mod tests {
 
     #[test]
     fn results_have_a_name_and_a_source() {
-        let parsed = |text: &str| ResultSpec::parse(text).map(|spec| (spec.name, spec.source));
+        let parsed = |text: &str| {
+            let spec = ResultSpec::parse(text)?;
+            assert_eq!(spec.to_string(), text, "it is written as it is read");
+            Ok::<_, String>((spec.name, spec.source))
+        };
         assert_eq!(parsed("e=stdout"), Ok(("e".to_owned(), Source::Stdout)));
         assert_eq!(parsed("a b=json"), Ok(("a b".to_owned(), Source::Json)));
         assert_eq!(

@@ -1,18 +1,19 @@
 //! The sweep in the store: `sweep/sweep.json`, written once. Only its limits may change later.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use flockwork::app::exit::{BAD_STORE, Failed};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::command::CommandLine;
 use super::pattern::Pattern;
 use super::rows::spool::{aside, sync_folder};
 use super::rows::{failed, folder};
 use super::shown::{self, plain};
-use super::spec::{Limits, Sweep};
+use super::spec::{InputFile, Limits, Sweep};
 
 /// The name and number of what this program writes.
 pub(crate) const SCHEMA: &str = "flockwork.sweep/1";
@@ -138,54 +139,58 @@ impl Sweep {
     }
 
     /// Returns the first difference from a stored sweep that matters: what, and its old and new text.
-    fn difference(&self, old: &Sweep) -> Option<(&'static str, String, String)> {
-        let json = |part: &dyn Fn(&Sweep) -> serde_json::Result<String>| {
-            let text = |sweep| part(sweep).unwrap_or_default();
-            (text(old), text(self))
-        };
-        let here = |sweep: &Sweep| match sweep.names_here() {
-            true => sweep.here.to_string_lossy().into_owned(),
-            false => String::new(),
-        };
-        let words = |words: &Option<Vec<String>>| {
-            words
-                .as_ref()
-                .map(|words| shown::words(words))
-                .unwrap_or_default()
-        };
-        let cwd = |sweep: &Sweep| match &sweep.cwd {
-            Some(cwd) => cwd.to_string_lossy().into_owned(),
-            None => "a directory of its own for each attempt".to_owned(),
-        };
-        let shell = |sweep: &Sweep| {
-            if sweep.shell {
-                "with --shell"
-            } else {
-                "without --shell"
-            }
-            .to_owned()
-        };
-        let all = [
-            (
-                "the table's headline",
-                (old.columns.join("|"), self.columns.join("|")),
-            ),
-            (
-                "the command",
-                (shown::words(&old.command), shown::words(&self.command)),
-            ),
-            ("the command", (shell(old), shell(self))),
-            ("the working directory", (cwd(old), cwd(self))),
-            ("the directory of {here}", (here(old), here(self))),
-            ("--env", json(&|sweep| to_json(&sweep.env))),
-            ("--input", json(&|sweep| to_json(&sweep.inputs))),
-            ("--stdin", json(&|sweep| to_json(&sweep.stdin))),
-            ("--result", json(&|sweep| to_json(&sweep.results))),
-            ("--ok-if", (words(&old.ok_if), words(&self.ok_if))),
+    fn difference(&self, old: &Sweep) -> Option<(String, String, String)> {
+        // What matters, and how it reads.
+        type Part = (&'static str, fn(&Sweep) -> String);
+        let parts: [Part; 8] = [
+            ("the table's headline", |sweep| sweep.columns.join("|")),
+            ("the command", |sweep| shown::words(&sweep.command)),
+            ("--shell", |sweep| {
+                if sweep.shell { "given" } else { "not given" }.to_owned()
+            }),
+            ("the working directory", |sweep| match &sweep.cwd {
+                Some(cwd) => shown::path(cwd),
+                None => "a directory of its own for each attempt".to_owned(),
+            }),
+            ("the directory of {here}", |sweep| match sweep.names_here() {
+                true => shown::path(&sweep.here),
+                false => String::new(),
+            }),
+            ("--stdin", |sweep| {
+                sweep.stdin.clone().unwrap_or_else(|| "not given".to_owned())
+            }),
+            ("--result", |sweep| match sweep.results.as_slice() {
+                [] => "not given".to_owned(),
+                results => results
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            }),
+            ("--ok-if", |sweep| match &sweep.ok_if {
+                Some(words) => shown::words(words),
+                None => "not given".to_owned(),
+            }),
         ];
-        all.into_iter()
-            .find(|(_, (old, new))| old != new)
-            .map(|(what, (old, new))| (what, old, new))
+        let texts = parts
+            .iter()
+            .map(|(what, text)| ((*what).to_owned(), text(old), text(self)));
+        let named = |option: &str, old: BTreeMap<String, String>, new: BTreeMap<String, String>| {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            let name = names.into_iter().find(|name| old.get(*name) != new.get(*name))?;
+            let text = |values: &BTreeMap<String, String>| {
+                values.get(name).map_or("not given", |text| text).to_owned()
+            };
+            Some((format!("{option} {}", plain(name)), text(&old), text(&new)))
+        };
+        let inputs = |sweep: &Sweep| {
+            let pair = |input: &InputFile| (input.name.clone(), input.template.clone());
+            sweep.inputs.iter().map(pair).collect()
+        };
+        texts
+            .chain(named("--env", old.env.clone(), self.env.clone()))
+            .chain(named("--input", inputs(old), inputs(self)))
+            .find(|(_, old, new)| old != new)
     }
 
     /// Returns whether `{here}` is used, so that it matters where the sweep was submitted.
@@ -194,10 +199,6 @@ impl Sweep {
         CommandLine::of(self).is_ok_and(|line| named(&line))
             || CommandLine::ok_if(self).is_ok_and(|line| line.is_some_and(|line| named(&line)))
     }
-}
-
-fn to_json(part: &impl Serialize) -> serde_json::Result<String> {
-    serde_json::to_string(part)
 }
 
 fn path(store: &Path) -> PathBuf {

@@ -3,9 +3,10 @@
 //! [`Submission::prepare`] checks everything that can be checked without a store. [`Prepared::submit`] reads the table
 //! and adds the rows that the store does not have yet, or, without a store, only counts.
 
+mod options;
 mod program;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use super::pattern::Fill;
 use super::rows::spool::{Known, Spool};
 use super::rows::{Rows, failed, folder};
 use super::shown::{self, plain};
-use super::spec::{InputFile, Limits, ResultSpec, Sweep, inside};
+use super::spec::{Limits, Sweep};
 use super::stored;
 use super::table::{Table, TableRow, TableSpec};
 use super::template::Template;
@@ -139,13 +140,20 @@ impl Submission {
                 place.look_at_shell(&line, &fill, &mut notes);
                 sweep.command.clone()
             }
-            false => place.place(&line, &sweep.command, &fill, &mut notes)?,
+            false => place.place("", &line, &sweep.command, &fill, &mut notes)?,
         };
         let ok_words = match (&ok_if, &sweep.ok_if) {
-            (Some(ok_if), Some(words)) => Some(place.place(ok_if, words, &fill, &mut notes)?),
+            (Some(ok_if), Some(words)) => Some(place.place("--ok-if: ", ok_if, words, &fill, &mut notes)?),
             _ => None,
         };
-        let used = used(&sweep, &line, ok_if.as_ref(), &fill, &mut notes)?;
+        let used = used(
+            &sweep,
+            &line,
+            ok_if.as_ref(),
+            &self.names_of_templates(),
+            &fill,
+            &mut notes,
+        )?;
         (sweep.command, sweep.ok_if) = (command, ok_words);
         let unused = (0..sweep.columns.len()).filter(|column| !used.contains(column));
         let unused = unused.map(|column| sweep.columns[column].clone()).collect();
@@ -160,146 +168,7 @@ impl Submission {
             first,
         })
     }
-
-    fn cwd(&self) -> Result<Option<PathBuf>, Failed> {
-        let Some(cwd) = &self.cwd else { return Ok(None) };
-        let shown = shown::path(cwd);
-        let refuse =
-            |what: String| Failed::usage(format!("--cwd {shown}: {what}"), "name a directory that is there");
-        let path = self
-            .here
-            .join(cwd)
-            .canonicalize()
-            .map_err(|error| refuse(error.to_string()))?;
-        match path.is_dir() {
-            true => Ok(Some(path)),
-            false => Err(refuse("no directory".to_owned())),
-        }
-    }
-
-    fn env(&self) -> Result<BTreeMap<String, String>, Failed> {
-        let mut env = BTreeMap::new();
-        for asked in &self.env {
-            let (name, value) = match asked.split_once('=') {
-                Some((name, value)) => (name, Ok(value.to_owned())),
-                None => (asked.as_str(), std::env::var(asked)),
-            };
-            let hint = "write --env NAME for a variable that is set here, or --env NAME=VALUE";
-            let value = match value {
-                Ok(value) => value,
-                Err(error) => return Err(Failed::usage(format!("--env {}: {error}", plain(name)), hint)),
-            };
-            if name.is_empty() || name.contains('\0') || value.contains('\0') {
-                return Err(Failed::usage(
-                    format!("--env {}: no name of a variable", plain(asked)),
-                    hint,
-                ));
-            }
-            if env.insert(name.to_owned(), value).is_some() {
-                return Err(Failed::usage(
-                    format!("--env {} is given twice", plain(name)),
-                    "give each once",
-                ));
-            }
-        }
-        Ok(env)
-    }
-
-    fn inputs(&self) -> Result<Vec<InputFile>, Failed> {
-        let mut inputs: Vec<InputFile> = Vec::new();
-        for asked in &self.inputs {
-            let shown = plain(asked);
-            let form =
-                "write --input NAME=FILE: the file's name in the attempt's directory, and the template";
-            let Some((name, file)) = asked.split_once('=').filter(|(_, file)| !file.is_empty()) else {
-                return Err(Failed::usage(
-                    format!("--input {shown}: no `=` between name and template"),
-                    form,
-                ));
-            };
-            inside(name)
-                .map_err(|what| Failed::usage(format!("--input {shown}: the input file {what}"), form))?;
-            if inputs.iter().any(|input| input.name == name) {
-                let text = format!("--input {}: two templates make this file", plain(name));
-                return Err(Failed::usage(text, "give each input file a name of its own"));
-            }
-            inputs.push(InputFile {
-                name: name.to_owned(),
-                template: self.template("--input", file)?,
-            });
-        }
-        Ok(inputs)
-    }
-
-    fn stdin(&self) -> Result<Option<String>, Failed> {
-        match &self.stdin {
-            None => Ok(None),
-            Some(given) => match given.strip_prefix('@') {
-                Some(file) => self.template("--stdin", file).map(Some),
-                // As a shell's <<< does: many programs wait for a whole line.
-                None if given.ends_with('\n') || given.is_empty() => Ok(Some(given.clone())),
-                None => Ok(Some(format!("{given}\n"))),
-            },
-        }
-    }
-
-    fn template(&self, option: &str, file: &str) -> Result<String, Failed> {
-        let bytes = fs::read(self.here.join(file)).map_err(|error| {
-            let hint = format!("check the name; it is meant from {}", shown::path(&self.here));
-            Failed::usage(format!("{option}: cannot read {}: {error}", plain(file)), hint)
-        })?;
-        String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
-            let text = format!("{option}: {} line {line} is no UTF-8", plain(file));
-            Failed::usage(
-                text,
-                "templates are text; give other files by their name, as {here}/FILE",
-            )
-        })
-    }
-
-    fn results(&self, columns: &[String]) -> Result<Vec<ResultSpec>, Failed> {
-        let mut results: Vec<ResultSpec> = Vec::new();
-        for asked in &self.results {
-            let result =
-                ResultSpec::parse(asked).map_err(|what| Failed::usage(format!("--result {what}"), RESULT))?;
-            let name = plain(&result.name);
-            if columns.contains(&result.name) {
-                let text = format!("--result {name} is the name of a column of the table too");
-                return Err(Failed::usage(
-                    text,
-                    "both stand in the table of results; give the result another name",
-                ));
-            }
-            if results.iter().any(|other| other.name == result.name) {
-                return Err(Failed::usage(
-                    format!("--result {name} is given twice"),
-                    "give each a name of its own",
-                ));
-            }
-            results.push(result);
-        }
-        Ok(results)
-    }
-
-    fn ok_if(&self) -> Result<Option<Vec<String>>, Failed> {
-        let Some(text) = &self.ok_if else { return Ok(None) };
-        match shlex::split(text) {
-            Some(words) if !words.is_empty() => Ok(Some(words)),
-            _ => Err(Failed::usage(
-                format!("--ok-if `{}`: no command; is a quote left open?", plain(text)),
-                "write it as for a shell, such as 'grep -q ^energy= {stdout}'; it is run without one",
-            )),
-        }
-    }
 }
-
-const RESULT: &str = "a result is a part of what the command gives: --result energy=regex:'energy=(.*)'";
 
 /// Returns what the placeholders stand for as far as it is known before a task runs; `{dir}` stands for itself.
 fn fill<'a>(sweep: &'a Sweep, values: &'a [Bytes], task: u64) -> Fill<'a> {
@@ -319,6 +188,7 @@ fn used(
     sweep: &Sweep,
     line: &CommandLine,
     ok_if: Option<&CommandLine>,
+    templates: &[String],
     fill: &Fill<'_>,
     notes: &mut Vec<String>,
 ) -> Result<BTreeSet<usize>, Failed> {
@@ -327,16 +197,13 @@ fn used(
         .iter()
         .chain(ok_if.into_iter().flat_map(CommandLine::words));
     let mut used: BTreeSet<usize> = patterns.flat_map(|pattern| pattern.columns()).collect();
-    let inputs = sweep
+    let sources = sweep
         .inputs
         .iter()
-        .map(|input| (format!("the template of {}", plain(&input.name)), &input.template));
-    let stdin = sweep
-        .stdin
-        .iter()
-        .map(|stdin| ("the template of --stdin".to_owned(), stdin));
-    for (name, source) in inputs.chain(stdin) {
-        let template = Template::parse(source, &name, &sweep.columns)?;
+        .map(|input| &input.template)
+        .chain(&sweep.stdin);
+    for (name, source) in templates.iter().zip(sources) {
+        let template = Template::parse(source, name, &sweep.columns)?;
         template.render(fill)?;
         used.extend(template.columns());
         let single = sweep.columns.iter().find(|column| {

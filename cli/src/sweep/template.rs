@@ -76,6 +76,13 @@ impl Template {
     /// A usage error, with line and column, for an expression that makes no sense with these values, such as a product
     /// with a text, and for a value that is no UTF-8.
     pub(crate) fn render(&self, fill: &Fill<'_>) -> Result<Vec<u8>, Failed> {
+        if *fill.columns != *self.columns {
+            let text = format!(
+                "{}: the row has other columns than the template was read for",
+                self.name
+            );
+            return Err(Failed::usage(text, "submit to a new store"));
+        }
         let context = Context {
             columns: Arc::clone(&self.columns),
             values: fill.values.to_vec(),

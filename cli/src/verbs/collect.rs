@@ -57,7 +57,9 @@ pub(crate) fn collect(args: &CollectArgs) -> Ended {
     match write_ok(&store, shape, columns, to, &mut written) {
         Err(Trouble::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(OK),
         Err(trouble) => return Err(trouble.told(Path::new("stdout"))),
-        Ok(mut to) => to.flush().map_err(|error| Trouble::Writing(error).told(Path::new("stdout")))?,
+        Ok(mut to) => to
+            .flush()
+            .map_err(|error| Trouble::Writing(error).told(Path::new("stdout")))?,
     }
     if written.failed > 0 || written.done.cut > 0 {
         screen.line(&format!("note: {}", written.what_is_missing()));
@@ -91,7 +93,10 @@ impl Written {
     fn what_is_missing(&self) -> String {
         let mut parts = Vec::new();
         if self.failed > 0 {
-            parts.push(format!("{} failed, and are not in it: flockwork ls -s failed", words::tasks(self.failed)));
+            parts.push(format!(
+                "{} failed, and are not in it: flockwork ls -s failed",
+                words::tasks(self.failed)
+            ));
         }
         if self.done.cut > 0 {
             parts.push(format!(
@@ -103,7 +108,11 @@ impl Written {
     }
 
     fn code(&self) -> u8 {
-        if self.failed > 0 || self.done.cut > 0 { NOT_OK } else { OK }
+        if self.failed > 0 || self.done.cut > 0 {
+            NOT_OK
+        } else {
+            OK
+        }
     }
 }
 
@@ -112,14 +121,22 @@ pub(super) fn to_file(store: &Store, sweep: &Sweep, file: &Path, how: Option<As>
     let columns = columns(store, sweep)?;
     let mut written = Written::default();
     let temporary = temporary_beside(file)?;
-    let to = write_ok(store, shape(how, Some(file)), columns.clone(), temporary, &mut written)
-        .map_err(|trouble| trouble.told(file))?;
+    let to = write_ok(
+        store,
+        shape(how, Some(file)),
+        columns.clone(),
+        temporary,
+        &mut written,
+    )
+    .map_err(|trouble| trouble.told(file))?;
     let beside = file.with_file_name("failed.csv");
     if written.failed > 0 {
         let mut table = FailedTable::begin(&columns, temporary_beside(&beside)?)
             .map_err(|error| Trouble::Writing(error).told(&beside))?;
         each(store, |outcome| table.add(&outcome)).map_err(|trouble| trouble.told(&beside))?;
-        let rows = table.end().map_err(|error| Trouble::Writing(error).told(&beside))?;
+        let rows = table
+            .end()
+            .map_err(|error| Trouble::Writing(error).told(&beside))?;
         publish(rows, &beside)?;
         written.failed_file = Some(beside);
     } else if is_ours(&beside) {
@@ -136,7 +153,10 @@ fn is_ours(file: &Path) -> bool {
         let mut line = String::new();
         io::BufRead::read_line(&mut io::BufReader::new(file), &mut line).map(|_| line)
     });
-    head.is_ok_and(|line| line.trim_end().ends_with(",state,exit,signal,host,seconds,attempt,cause,stderr"))
+    head.is_ok_and(|line| {
+        line.trim_end()
+            .ends_with(",state,exit,signal,host,seconds,attempt,cause,stderr")
+    })
 }
 
 type Temporary = BufWriter<NamedTempFile>;
@@ -146,8 +166,12 @@ fn temporary_beside(file: &Path) -> Result<Temporary, Failed> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let made = tempfile::Builder::new().prefix(".results.").suffix(".tmp").tempfile_in(folder);
-    made.map(BufWriter::new).map_err(|error| Trouble::Writing(error).told(file))
+    let made = tempfile::Builder::new()
+        .prefix(".results.")
+        .suffix(".tmp")
+        .tempfile_in(folder);
+    made.map(BufWriter::new)
+        .map_err(|error| Trouble::Writing(error).told(file))
 }
 
 fn publish(to: Temporary, file: &Path) -> Result<(), Failed> {
@@ -195,11 +219,12 @@ impl From<io::Error> for Trouble {
 }
 
 /// Hands over every task that has ended, in order.
-fn each(
-    store: &Store,
-    mut take: impl FnMut(Outcome<Row, Report>) -> io::Result<()>,
-) -> Result<(), Trouble> {
-    for entry in store.outcomes::<Row, Report>().map_err(Trouble::Reading)?.ended_only() {
+fn each(store: &Store, mut take: impl FnMut(Outcome<Row, Report>) -> io::Result<()>) -> Result<(), Trouble> {
+    for entry in store
+        .outcomes::<Row, Report>()
+        .map_err(Trouble::Reading)?
+        .ended_only()
+    {
         if let Entry::Ended(outcome) = entry.map_err(Trouble::Reading)? {
             take(outcome)?;
         }
@@ -285,7 +310,10 @@ struct Seen(Vec<u64>);
 
 impl Seen {
     fn is_new(&mut self, number: u64) -> bool {
-        let (word, bit) = (usize::try_from(number / 64).unwrap_or(usize::MAX), 1 << (number % 64));
+        let (word, bit) = (
+            usize::try_from(number / 64).unwrap_or(usize::MAX),
+            1 << (number % 64),
+        );
         if self.0.len() <= word {
             self.0.resize(word + 1, 0);
         }
@@ -298,7 +326,10 @@ impl Seen {
 fn end(store: &Store, screen: &Screen) -> Ended {
     let failed = store.status()?.failed();
     if failed > 0 {
-        screen.line(&format!("note: {} failed: flockwork ls -s failed", words::tasks(failed)));
+        screen.line(&format!(
+            "note: {} failed: flockwork ls -s failed",
+            words::tasks(failed)
+        ));
     }
     Ok(if failed > 0 { NOT_OK } else { OK })
 }

@@ -1,11 +1,16 @@
 //! What each verb does, one file for each.
 
+mod cancel;
+mod clean;
 mod collect;
 mod conduct;
 mod explain;
 mod logs;
 mod ls;
+mod pause;
+mod retry;
 mod run;
+mod select;
 mod show;
 mod status;
 mod submit;
@@ -18,10 +23,14 @@ use std::path::Path;
 use flockwork::Store;
 use flockwork::app::exit::Failed;
 
+pub(crate) use cancel::cancel;
+pub(crate) use clean::clean;
 pub(crate) use collect::collect;
 pub(crate) use explain::explain;
 pub(crate) use logs::logs;
 pub(crate) use ls::ls;
+pub(crate) use pause::{pause, resume};
+pub(crate) use retry::retry;
 pub(crate) use run::run;
 pub(crate) use show::show;
 pub(crate) use status::status;

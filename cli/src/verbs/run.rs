@@ -23,7 +23,10 @@ pub(crate) fn run(args: RunArgs) -> Ended {
         false => {
             let store = Store::open(&path).map_err(|error| match error.kind() {
                 flockwork::ErrorKind::Missing => Failed::usage(
-                    format!("{} is not there, and no command is given to be run", path.display()),
+                    format!(
+                        "{} is not there, and no command is given to be run",
+                        path.display()
+                    ),
                     "flockwork run STORE --params FILE -- COMMAND; `flockwork run --help` has examples",
                 ),
                 _ => error.into(),

@@ -94,10 +94,7 @@ fn told(path: &Path, submitted: &Submitted) -> String {
     let (name, source) = (super::name(path), plain(&submitted.source));
     let columns = columns(&submitted.sweep);
     let what = match (submitted.added, submitted.known) {
-        (0, _) => format!(
-            "{} are there already, none is new",
-            words::tasks(submitted.known)
-        ),
+        (0, _) => format!("{} are there already, none is new", words::tasks(submitted.known)),
         (added, 0) => format!("{} from {source} ({columns})", words::tasks(added)),
         (added, known) => format!(
             "{} from {source} ({columns}) beside {} that are there already",
@@ -129,12 +126,7 @@ fn notes(submitted: &Submitted) -> Vec<String> {
 }
 
 fn columns(sweep: &Sweep) -> String {
-    let mut names: Vec<_> = sweep
-        .columns
-        .iter()
-        .take(NAMED)
-        .map(|name| plain(name))
-        .collect();
+    let mut names: Vec<_> = sweep.columns.iter().take(NAMED).map(|name| plain(name)).collect();
     if sweep.columns.len() > NAMED {
         names.push("...".into());
     }
@@ -178,9 +170,9 @@ fn submission(flags: &SweepFlags) -> Result<Submission, Failed> {
 fn limits(flags: &LimitFlags) -> Result<Limits, Failed> {
     let size = |flag: &str, text: &Option<String>| match text {
         None => Ok(None),
-        Some(text) => parse_size(text)
-            .map(Some)
-            .map_err(|error| Failed::usage(format!("{flag} {text:?}: {error}"), "write it as 512K, 64M or 4G")),
+        Some(text) => parse_size(text).map(Some).map_err(|error| {
+            Failed::usage(format!("{flag} {text:?}: {error}"), "write it as 512K, 64M or 4G")
+        }),
     };
     Ok(Limits {
         timeout: flags.timeout.as_deref().map(timeout).transpose()?,

@@ -140,7 +140,9 @@ fn times_of_others(store: &Store) -> Vec<Duration> {
     let ok = entries
         .flatten()
         .filter(|entry| entry.outcome == JournalOutcome::Ok && entry.tasks > 0);
-    ok.take(MOST_TIMES).map(|entry| entry.run / u32::try_from(entry.tasks).unwrap_or(u32::MAX)).collect()
+    ok.take(MOST_TIMES)
+        .map(|entry| entry.run / u32::try_from(entry.tasks).unwrap_or(u32::MAX))
+        .collect()
 }
 
 /// The sweep is written just after the store is made.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use super::running::{LockFile, first_header};
+use super::running::{HeldLock, first_header};
 use super::shard::ShardView;
 use super::span::Place;
 use crate::error::{IoContext, Result};
@@ -284,7 +284,7 @@ impl One<'_> {
             (status.why, status.by) = (Some(marker.why), Some(marker.by));
         }
         if runs {
-            let looked = LockFile::look(self.dir, self.stem, self.attempt)?;
+            let looked = HeldLock::look(self.dir, self.stem, self.attempt)?;
             // The time of the last sign for now; what it is compared with is asked once for all.
             status.silent_for = looked.map(|lock| lock.stat.mtime);
             status.lock = match header.is_some_and(|header| header.flock) {

@@ -41,14 +41,14 @@ pub struct RunningStatus {
 }
 
 /// What a lock file tells that was opened once.
-pub(super) struct LockFile {
+pub(super) struct HeldLock {
     pub(super) header: Option<AttemptHeader>,
     pub(super) stat: Stat,
 }
 
-impl LockFile {
+impl HeldLock {
     /// Reads who holds an attempt, and its last sign of life; `None` if its lock file is gone.
-    pub(super) fn look(dir: &DirRef, stem: Stem, attempt: Attempt) -> io::Result<Option<LockFile>> {
+    pub(super) fn look(dir: &DirRef, stem: Stem, attempt: Attempt) -> io::Result<Option<HeldLock>> {
         let name = layout::attempt_name(&stem.to_string(), attempt, Kind::Lock);
         let mut bytes = Vec::new();
         let looked = dir.open_read(&name).and_then(|file| {
@@ -60,7 +60,7 @@ impl LockFile {
             file.fresh()
         });
         match looked {
-            Ok(stat) => Ok(Some(LockFile {
+            Ok(stat) => Ok(Some(HeldLock {
                 header: first_header(&bytes),
                 stat,
             })),
@@ -119,7 +119,7 @@ impl Store {
                     attempts.push((attempt, input.doubled && attempts.is_empty()));
                 }
                 for (attempt, slow) in attempts {
-                    let looked = LockFile::look(&listed.dir, input.stem, attempt);
+                    let looked = HeldLock::look(&listed.dir, input.stem, attempt);
                     // Cleaned since: it has ended.
                     let Some(lock) = looked.during("cannot look at an attempt in", listed.dir.path())? else {
                         continue;
@@ -150,7 +150,7 @@ impl Store {
 }
 
 impl RunningStatus {
-    fn new(first: TaskId, tasks: u64, attempt: Attempt, slow: bool, lock: &LockFile) -> RunningStatus {
+    fn new(first: TaskId, tasks: u64, attempt: Attempt, slow: bool, lock: &HeldLock) -> RunningStatus {
         let header = lock.header.as_ref();
         RunningStatus {
             first,

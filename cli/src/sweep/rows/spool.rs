@@ -21,23 +21,28 @@ const LOOKS: u32 = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// A value that tells rows apart; 128 bits, so that equal values mean equal rows.
-fn fingerprint(values: &[Bytes]) -> u128 {
+fn fingerprint(values: &[Bytes]) -> Fingerprint {
     let half = |salt: u8| {
         let mut hasher = std::hash::DefaultHasher::new();
         salt.hash(&mut hasher);
         values.hash(&mut hasher);
-        u128::from(hasher.finish())
+        hasher.finish()
     };
-    half(1) << 64 | half(2)
+    [half(1), half(2)]
 }
+
+type Fingerprint = [u64; 2];
 
 /// How often each of some rows is there.
 #[derive(Debug, Default)]
-struct Counts(HashMap<u128, u64>);
+struct Counts(HashMap<Fingerprint, u32>);
 
 impl Counts {
+    /// Counts all rows that are left.
     fn of(rows: &mut RowsIter) -> Result<Counts, Failed> {
-        let mut counts = Counts::default();
+        // Room for all at once: growing would need the old and the new map together.
+        let left = rows.rows.total()?.saturating_sub(rows.task());
+        let mut counts = Counts(HashMap::with_capacity(left as usize + usize::from(left > 0)));
         for row in rows {
             counts.add(&row?.values);
         }

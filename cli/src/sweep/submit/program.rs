@@ -27,9 +27,12 @@ pub(super) struct Placed<'a> {
 const FOR_A_SHELL: [&str; 9] = ["|", ">", ">>", "<", "&&", "||", ";", "2>&1", "2>"];
 
 impl Placed<'_> {
-    /// Checks program and files of a command without a shell; returns its words, with absolute names where needed.
+    /// Checks program and files of a command that needs no shell; returns its words, with absolute names where needed.
+    ///
+    /// `whose` begins the messages: nothing for the command itself, or an option and a colon.
     pub(super) fn place(
         &self,
+        whose: &str,
         line: &CommandLine,
         words: &[String],
         fill: &Fill<'_>,
@@ -39,7 +42,7 @@ impl Placed<'_> {
         for (number, (pattern, word)) in line.words().iter().zip(&mut placed).enumerate() {
             let filled = PathBuf::from(pattern.fill(fill));
             if number == 0 {
-                self.check_program(&filled)?;
+                self.check_program(whose, &filled)?;
             }
             if FOR_A_SHELL.contains(&word.as_str()) {
                 notes.push(format!(
@@ -120,13 +123,13 @@ impl Placed<'_> {
     }
 
     /// Checks that the program is there and can be run.
-    fn check_program(&self, program: &Path) -> Result<(), Failed> {
+    fn check_program(&self, whose: &str, program: &Path) -> Result<(), Failed> {
         let shown = shown::path(program);
         if program.as_os_str().as_bytes().contains(&b'/') {
             return match runnable(&self.cwd.join(program)) {
                 Ok(()) => Ok(()),
                 Err(what) => Err(Failed::usage(
-                    format!("the program {shown} {what}"),
+                    format!("{whose}the program {shown} {what}"),
                     hint(what, &shown),
                 )),
             };
@@ -139,8 +142,8 @@ impl Placed<'_> {
             return Ok(());
         }
         let text = match found.contains(&Err(NOT_EXECUTABLE)) {
-            true => format!("the program {shown} is in PATH, but is not executable"),
-            false => format!("there is no program {shown} in PATH"),
+            true => format!("{whose}the program {shown} is in PATH, but is not executable"),
+            false => format!("{whose}there is no program {shown} in PATH"),
         };
         let hint = if self.here.join(program).is_file() {
             format!("for the file here write ./{shown}")
@@ -171,7 +174,7 @@ fn hint(what: &str, shown: &str) -> String {
 }
 
 /// Returns a name from a directory without `.` in it. `..` stays: it may lead through a link.
-fn absolute(here: &Path, name: &Path) -> PathBuf {
+pub(super) fn absolute(here: &Path, name: &Path) -> PathBuf {
     here.join(name)
         .components()
         .filter(|part| *part != Component::CurDir)

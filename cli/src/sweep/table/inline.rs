@@ -37,10 +37,7 @@ pub(super) struct Sweeps {
 impl Sweeps {
     /// Reads the options; `None`: there are none.
     pub(super) fn parse(given: &[OsString], zip: bool) -> Result<Option<Sweeps>, Failed> {
-        let columns = given
-            .iter()
-            .map(|given| Inline::parse(given))
-            .collect::<Result<Vec<_>, _>>()?;
+        let columns = given.iter().map(Inline::parse).collect::<Result<Vec<_>, _>>()?;
         let Some(first) = columns.first() else {
             return match zip {
                 true => Err(Failed::usage(

@@ -74,6 +74,10 @@ fn values_that_are_written_as_numbers_are_numbers() {
             "{% for i in range(2) %}{{ i }}{{ alpha }}{% endfor %}",
             "00.5010.50",
         ),
+        (
+            "{% for i in [1, 2] %}{{ loop.index }}{% endfor %}{% set y = beta %}{{ y }}",
+            "1217",
+        ),
         ("{{ task }} {{ number }} {{ number + 1 }}\n", "0000011 12 13\n"),
         ("{{ text['max-iter'] }} {{ text.beta ~ 'x' }}", "1e3 17x"),
         ("a = {{ alpha }}; b = {{ beta }}\n\n", "a = 0.50; b = 17\n\n"),

@@ -1,1 +1,0 @@
-//! Readers beside masters and workers, on real directories.
