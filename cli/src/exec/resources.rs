@@ -219,6 +219,8 @@ mod tests {
             memory,
             retry_on: Vec::new(),
             no_retry_on: Vec::new(),
+            max_failures: None,
+            batch: 1,
         }
     }
 

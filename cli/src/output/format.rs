@@ -254,7 +254,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// Returns how wide the terminal is; `None` if stdout is none.
-fn terminal_width() -> Option<usize> {
+pub(crate) fn terminal_width() -> Option<usize> {
     let stdout = std::io::stdout();
     let size = stdout
         .is_terminal()

@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use color::{Kind, paint};
 use flockwork::app::exit::{Failed, NOT_OK};
-pub(crate) use format::{Cell, Column, Table, document};
+pub(crate) use format::{Cell, Column, Table, document, terminal_width};
 pub(crate) use showing::showing;
 pub(crate) use size::{bytes, count};
-pub(crate) use text::escape;
+pub(crate) use text::{cut, escape, width};
 
 /// Whether the reader of stdout has gone.
 static GONE: AtomicBool = AtomicBool::new(false);

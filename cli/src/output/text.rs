@@ -30,12 +30,12 @@ fn is_unfit(c: char) -> bool {
 }
 
 /// Returns how many columns of a terminal a text takes.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// Cuts a text to so many columns; what is left out is told by `...`.
-pub(super) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     const MORE: &str = "...";
     if width(text) <= most {
         return Cow::Borrowed(text);

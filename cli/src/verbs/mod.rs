@@ -4,13 +4,19 @@ mod cancel;
 mod clean;
 mod collect;
 mod conduct;
+mod explain;
+mod logs;
+mod ls;
 mod pause;
 mod retry;
 mod run;
 mod select;
+mod show;
+mod status;
 mod submit;
 mod wait;
 mod worker;
+mod workers;
 
 use std::path::Path;
 
@@ -20,12 +26,18 @@ use flockwork::app::exit::Failed;
 pub(crate) use cancel::cancel;
 pub(crate) use clean::clean;
 pub(crate) use collect::collect;
+pub(crate) use explain::explain;
+pub(crate) use logs::logs;
+pub(crate) use ls::ls;
 pub(crate) use pause::{pause, resume};
 pub(crate) use retry::retry;
 pub(crate) use run::run;
+pub(crate) use show::show;
+pub(crate) use status::status;
 pub(crate) use submit::submit;
 pub(crate) use wait::wait;
 pub(crate) use worker::worker;
+pub(crate) use workers::workers;
 
 use crate::sweep::spec::Sweep;
 

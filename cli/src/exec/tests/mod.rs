@@ -46,6 +46,8 @@ impl Try {
             memory: None,
             retry_on: Vec::new(),
             no_retry_on: Vec::new(),
+            max_failures: None,
+            batch: 1,
         };
         let sweep = Sweep {
             schema: "flockwork.sweep/1".to_owned(),

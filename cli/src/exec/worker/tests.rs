@@ -13,6 +13,8 @@ fn limits() -> Limits {
         memory: None,
         retry_on: Vec::new(),
         no_retry_on: Vec::new(),
+        max_failures: None,
+        batch: 1,
     }
 }
 

@@ -51,6 +51,8 @@ impl Place {
                 memory: None,
                 retry_on: Vec::new(),
                 no_retry_on: Vec::new(),
+                max_failures: None,
+                batch: 1,
             },
         }
     }
