@@ -1,11 +1,13 @@
 //! The command `flockwork`: sweeps of any program, and looking after stores.
 
 mod args;
+mod doctor;
 mod exec;
 mod nearest;
 mod output;
 mod sweep;
 mod task;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -14,6 +16,9 @@ fn main() -> ExitCode {
         args::Verb::Stop(args) => flockwork::app::stop(&args),
         args::Verb::Reclaim(args) => flockwork::app::reclaim(&args),
         args::Verb::Audit(args) => flockwork::app::audit(&args),
+        args::Verb::Doctor(args) => verbs::doctor(&args),
+        args::Verb::Completions { shell } => verbs::completions(shell, &args::command()),
+        args::Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),
         _ => Ok(0),
     }))
 }
