@@ -89,7 +89,10 @@ fn granularity(dir: &Held) -> Finding {
     };
     match measured() {
         Ok(Some(step)) => {
-            let text = format!("touching: the mtime moves in steps of {} at most", short(step));
+            let text = match step < Duration::from_micros(100) {
+                true => "touching: every touch gives another mtime".to_owned(),
+                false => format!("touching: the mtime moves in steps of {}", short(step)),
+            };
             Finding::ok(CHECK, text).with("step_seconds", step.as_secs_f64())
         }
         Ok(None) => Finding::fail(
@@ -136,12 +139,12 @@ pub(super) fn seconds(nanos: i64) -> f64 {
     (nanos as f64 / 1e6).round() / 1e3
 }
 
-/// Writes an offset: `7.4s ahead of`, `0.1s behind`, `with`.
-pub(super) fn ahead(seconds: f64) -> String {
+/// Writes an offset for `this host is ... the file server`.
+fn ahead(seconds: f64) -> String {
     let length = short(Duration::from_secs_f64(seconds.abs()));
     match seconds {
         // What the steps of an mtime may hide.
-        seconds if seconds.abs() < 0.02 => "with".to_owned(),
+        seconds if seconds.abs() < 0.02 => "together with".to_owned(),
         seconds if seconds > 0.0 => format!("{length} ahead of"),
         _ => format!("{length} behind"),
     }
@@ -155,7 +158,7 @@ mod tests {
     fn offsets_are_told_in_words() {
         assert_eq!(ahead(seconds(7_400_000_000)), "7.4s ahead of");
         assert_eq!(ahead(seconds(-61_000_000_000)), "1m01s behind");
-        assert_eq!(ahead(seconds(4_000_000)), "with");
+        assert_eq!(ahead(seconds(4_000_000)), "together with");
     }
 
     #[test]

@@ -66,17 +66,19 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let dash = fields.iter().position(|field| *field == b"-")?;
     let text = |at: usize| fields.get(at).map(|field| unescaped(field));
-    let options = [text(5)?, text(dash + 3).unwrap_or_default()];
+    let both = [text(5)?, text(dash + 3).unwrap_or_default()];
+    let mut options: Vec<String> = Vec::new();
+    for option in both.iter().flat_map(|options| options.split(',')) {
+        if !options.iter().any(|own| own == option) {
+            options.push(option.to_owned());
+        }
+    }
     Some(Mount {
         id: text(0)?.parse().ok()?,
         point: text(4)?,
         fs_type: text(dash + 1)?,
         source: text(dash + 2)?,
-        options: options
-            .iter()
-            .flat_map(|options| options.split(','))
-            .map(str::to_owned)
-            .collect(),
+        options,
     })
 }
 

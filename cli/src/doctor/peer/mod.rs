@@ -80,11 +80,7 @@ fn met(other: &str, same: bool) -> Finding {
 fn clocks(ours: i64, theirs: i64, other: &str) -> Finding {
     const CHECK: &str = "peer-clock";
     let (ours, theirs) = (clock::seconds(ours), clock::seconds(theirs));
-    let text = format!(
-        "clocks: this host is {} the file server, {other} is {}",
-        clock::ahead(ours),
-        clock::ahead(theirs)
-    );
+    let text = format!("clocks against the file server: this host {ours:+.2} s, {other} {theirs:+.2} s");
     let finding = match (ours - theirs).abs() > clock::OFF {
         true => Finding::warn(
             CHECK,
