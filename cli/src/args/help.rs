@@ -241,10 +241,12 @@ const VERBS: &[Verb] = &[
             ("doctor /proj", ""),
             (
                 "doctor /proj --peer",
-                "on a second host, while `doctor /proj` runs on the first",
+                "on two hosts at about the same time: what they see of each other",
             ),
         ],
-        "",
+        "Each test makes a few files in the directory and removes them. `--peer` waits for the other host; without it \
+         nothing is waited for. Exit code 1 if something fails: then a store would not work there, or a lock does not \
+         do what it says. What is only worth knowing is a warning.",
     ),
     (
         "completions",

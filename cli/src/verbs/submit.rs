@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flockwork::app::exit::{Ended, Failed, OK};
-use flockwork::app::{self, Screen, times};
+use flockwork::app::{self, Screen};
 use flockwork::{Store, StoreConfig};
 
 use crate::args::{LimitFlags, ParamsFormat, StoreFlags, SubmitArgs, SweepFlags};
@@ -192,23 +192,12 @@ fn limits(flags: &LimitFlags) -> Result<Limits, Failed> {
 
 /// Reads `4m` or `20x`.
 pub(super) fn timeout(text: &str) -> Result<Timeout, Failed> {
-    let wrong = |why: &str| {
+    Timeout::parse(text).map_err(|why| {
         Failed::usage(
             format!("--timeout {text:?}: {why}"),
             "write it as 90s, 4m or 1h30m, or as 20x for twenty times the median",
         )
-    };
-    if let Some(times) = text.strip_suffix('x') {
-        return match times.parse::<f64>() {
-            Ok(times) if times.is_finite() && times >= 1.0 => Ok(Timeout::TimesMedian(times)),
-            _ => Err(wrong("it is no number of at least 1 before the x")),
-        };
-    }
-    match times::parse(text) {
-        Ok(time) if time.is_zero() => Err(wrong("it is longer than nothing")),
-        Ok(time) => Ok(Timeout::After(time)),
-        Err(error) => Err(wrong(&error)),
-    }
+    })
 }
 
 /// Says whether anything was typed that says what is run.
