@@ -7,12 +7,12 @@ use flockwork::app::exit::{Ended, Failed, OK};
 use flockwork::app::{self, Screen};
 use flockwork::{Store, StoreConfig};
 
-use crate::args::{LimitFlags, ParamsFormat, StoreFlags, SubmitArgs, SweepFlags};
+use crate::args::{LimitFlags, StoreFlags, SubmitArgs, SweepFlags};
 use crate::output;
 use crate::sweep::shown::plain;
 use crate::sweep::spec::{Limits, Sweep, Timeout};
 use crate::sweep::submit::{Submission, Submitted};
-use crate::sweep::table::{Format, TableSpec};
+use crate::sweep::table::TableSpec;
 use crate::sweep::units::parse_size;
 use crate::words;
 
@@ -96,10 +96,10 @@ fn told(path: &Path, submitted: &Submitted) -> String {
     let what = match (submitted.added, submitted.known) {
         (0, _) => format!("{} are there already, none is new", words::tasks(submitted.known)),
         (added, 0) => format!("{} from {source} ({columns})", words::tasks(added)),
-        (added, known) => format!(
-            "{} from {source} ({columns}) beside {} that are there already",
+        (added, _) => format!(
+            "{} from {source} ({columns}), now {} in all",
             words::tasks(added),
-            words::count(known)
+            words::count(submitted.total)
         ),
     };
     match submitted.first.first() {
@@ -144,12 +144,7 @@ fn submission(flags: &SweepFlags) -> Result<Submission, Failed> {
     Ok(Submission {
         table: TableSpec {
             params: flags.params.clone(),
-            format: flags.params_format.map(|format| match format {
-                ParamsFormat::Pipe => Format::Pipe,
-                ParamsFormat::Csv => Format::Csv,
-                ParamsFormat::Tsv => Format::Tsv,
-                ParamsFormat::Jsonl => Format::Jsonl,
-            }),
+            format: flags.params_format,
             each_line: flags.each_line.clone(),
             sweeps: flags.sweep.iter().map(Into::into).collect(),
             zip: flags.zip,
