@@ -29,7 +29,7 @@ impl Mount {
         values
             .filter(|(own, _)| *own == name)
             .map(|(_, value)| value)
-            .last()
+            .next_back()
     }
 }
 
