@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use flockwork::app::times::short;
 
-use super::meeting::{During, PAUSE, Pair, Trouble, until};
+use super::meeting::{During, Pair, Trouble, until};
 use crate::doctor::finding::Finding;
 use crate::doctor::held::{Held, look, now, touch};
 
 /// What is not seen by then is not waited for.
 const LONGEST: Duration = Duration::from_secs(15);
+/// Between two listings.
+const LISTING_PAUSE: Duration = Duration::from_millis(100);
 /// From here on workers notice each other late.
 const LATE: Duration = Duration::from_secs(5);
 
@@ -28,6 +30,8 @@ pub(super) fn names(pair: &Pair, offset: i64) -> Result<Vec<Finding>, Trouble> {
     drop(our_listed.create(name).during("make a file")?);
     drop(our_asked.create(name).during("make a file")?);
     let (mut by_listing, mut by_stat) = (None, None);
+    // Not more often: on NFS 3 a listing in the same tick as the change would be remembered without it.
+    std::thread::sleep(LISTING_PAUSE / 2);
     let begun = Instant::now();
     while begun.elapsed() < LONGEST && (by_listing.is_none() || by_stat.is_none()) {
         if by_listing.is_none()
@@ -42,7 +46,7 @@ pub(super) fn names(pair: &Pair, offset: i64) -> Result<Vec<Finding>, Trouble> {
         if by_stat.is_none() && asked.has(name) {
             by_stat = Some(now());
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(LISTING_PAUSE);
     }
     // When it was made stands in the file, by the server's clock.
     let made = match by_listing {
