@@ -9,7 +9,7 @@ use flockwork::app::times::short;
 use super::finding::Finding;
 use super::held::{Held, look, now, touch};
 
-/// How often each is measured; the median counts.
+/// How often a sync is measured; the median counts.
 const LOOKS: usize = 5;
 /// From here on a sync is slow.
 const SLOW_SYNC: Duration = Duration::from_millis(200);
@@ -104,16 +104,20 @@ fn granularity(dir: &Held) -> Finding {
 }
 
 /// Returns how far this host's clock is ahead of the file server's, in nanoseconds.
+///
+/// An mtime is the time of the server's last tick, so of many looks the least offset is the nearest.
 pub(super) fn offset(file: &File) -> io::Result<i64> {
-    let mut offsets = Vec::new();
-    for _ in 0..LOOKS {
+    const LONGEST: Duration = Duration::from_millis(100);
+    let begun = Instant::now();
+    let mut least = i64::MAX;
+    while least == i64::MAX || begun.elapsed() < LONGEST {
         let before = now();
         touch(file)?;
         let after = now();
-        offsets.push(before / 2 + after / 2 - look(file)?.mtime);
-        std::thread::sleep(Duration::from_millis(3));
+        least = least.min(before / 2 + after / 2 - look(file)?.mtime);
+        std::thread::sleep(Duration::from_micros(700));
     }
-    Ok(median(offsets))
+    Ok(least)
 }
 
 fn server(dir: &Held) -> Finding {
@@ -121,7 +125,7 @@ fn server(dir: &Held) -> Finding {
     match dir.create("clock").and_then(|file| offset(&file)) {
         Ok(offset) => {
             let seconds = seconds(offset);
-            let text = format!("clock: this host is {} the file server", ahead(seconds));
+            let text = format!("clock: this host {} the file server", ahead(seconds));
             let finding = match seconds.abs() > OFF {
                 true => Finding::warn(
                     CHECK,
@@ -139,14 +143,14 @@ pub(super) fn seconds(nanos: i64) -> f64 {
     (nanos as f64 / 1e6).round() / 1e3
 }
 
-/// Writes an offset for `this host is ... the file server`.
+/// Writes an offset for `this host ... the file server`.
 fn ahead(seconds: f64) -> String {
     let length = short(Duration::from_secs_f64(seconds.abs()));
     match seconds {
         // What the steps of an mtime may hide.
-        seconds if seconds.abs() < 0.02 => "together with".to_owned(),
-        seconds if seconds > 0.0 => format!("{length} ahead of"),
-        _ => format!("{length} behind"),
+        seconds if seconds.abs() < 0.02 => "agrees with".to_owned(),
+        seconds if seconds > 0.0 => format!("is {length} ahead of"),
+        _ => format!("is {length} behind"),
     }
 }
 
@@ -156,9 +160,9 @@ mod tests {
 
     #[test]
     fn offsets_are_told_in_words() {
-        assert_eq!(ahead(seconds(7_400_000_000)), "7.4s ahead of");
-        assert_eq!(ahead(seconds(-61_000_000_000)), "1m01s behind");
-        assert_eq!(ahead(seconds(4_000_000)), "together with");
+        assert_eq!(ahead(seconds(7_400_000_000)), "is 7.4s ahead of");
+        assert_eq!(ahead(seconds(-61_000_000_000)), "is 1m01s behind");
+        assert_eq!(ahead(seconds(4_000_000)), "agrees with");
     }
 
     #[test]

@@ -20,9 +20,11 @@ use std::time::{Duration, Instant};
 use crate::doctor::held::{Held, look, touch};
 
 /// Between two looks.
-pub(super) const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long the other may need for a step: asking for a lock may block for a minute after a server's start.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Ends what is said: without it, it is not all there yet.
+const END: &str = "\n.\n";
 /// What is older was left by a process that was killed.
 const OLD: i64 = 3_600_000_000_000;
 
@@ -70,7 +72,8 @@ pub(super) struct Lobby {
     above: Held,
     here: Held,
     me: String,
-    hello: File,
+    /// Closed before its name is removed: NFS keeps open files under another name.
+    hello: Option<File>,
 }
 
 /// Two who do the tests together.
@@ -102,7 +105,7 @@ impl Lobby {
             above,
             here,
             me,
-            hello,
+            hello: Some(hello),
         };
         lobby.remove_old();
         Ok(lobby)
@@ -113,8 +116,10 @@ impl Lobby {
         let begun = Instant::now();
         let mut signs: BTreeMap<String, i64> = BTreeMap::new();
         let mut chosen: Option<String> = None;
+        let mut poke = Poke::new(&self.here, &self.me);
         while begun.elapsed() < limit {
-            touch(&self.hello).during("touch a file")?;
+            poke.now_and_then();
+            self.hello.as_ref().map_or(Ok(()), touch).during("touch a file")?;
             let names = self.here.list().during("list the directory")?;
             let pair = |one: &str, other: &str| format!("{one}+{other}.pair");
             if let Some(other) = &chosen {
@@ -171,7 +176,9 @@ impl Lobby {
 
     /// Removes what processes have left that were killed.
     fn remove_old(&self) {
-        let Ok(now) = look(&self.hello) else { return };
+        let Some(Ok(now)) = self.hello.as_ref().map(look) else {
+            return;
+        };
         for name in self.here.list().unwrap_or_default() {
             let file = self.here.open_read(&name).and_then(|file| look(&file));
             if file.is_ok_and(|file| now.mtime - file.mtime > OLD) {
@@ -184,6 +191,7 @@ impl Lobby {
 
 impl Drop for Lobby {
     fn drop(&mut self) {
+        self.hello = None;
         // What cannot be removed is told by a later `doctor`.
         for name in self.here.list().unwrap_or_default() {
             if name == format!("{}.hello", self.me) || name.starts_with(&format!("{}+", self.me)) {
@@ -206,16 +214,23 @@ impl Pair {
     /// Says something at a step; each step has a name of its own.
     pub(super) fn say(&self, step: &str, text: &str) -> Result<(), Trouble> {
         let name = format!("{}.{step}", self.me);
-        self.dir.put(&name, text).during("make a file")
+        self.dir.put(&name, &format!("{text}{END}")).during("make a file")
     }
 
     /// Waits for what the other says at a step.
     pub(super) fn hear(&self, step: &str) -> Result<String, Trouble> {
         let name = format!("{}.{step}", self.other);
+        let mut poke = Poke::new(&self.dir, &self.me);
         let said = until(PATIENCE, || {
+            poke.now_and_then();
             let names = self.dir.list()?;
             Ok(match names.contains(&name) {
-                true => Some(Some(self.dir.get(&name)?)),
+                // Seen on NFS 4.2 (Linux 6.1): a file is empty for a moment after its name has come.
+                true => self
+                    .dir
+                    .get(&name)?
+                    .strip_suffix(END)
+                    .map(|text| Some(text.to_owned())),
                 // What we have said is gone too: the other has given up, and removed everything.
                 false => names.is_empty().then_some(None),
             })
@@ -237,6 +252,35 @@ impl Pair {
         match self.first {
             true => self.hear("bye").map(drop),
             false => self.say("bye", ""),
+        }
+    }
+}
+
+/// Changes a directory a little once a second, so that a listing of it is really made anew.
+///
+/// Seen with NFS 3 (Linux 6.1): a change within the same tick of the server's clock as the last listing leaves the
+/// directory's mtime as it was, and so the remembered listing counts until the next change.
+struct Poke<'a> {
+    dir: &'a Held,
+    name: String,
+    last: Instant,
+}
+
+impl<'a> Poke<'a> {
+    fn new(dir: &'a Held, me: &str) -> Poke<'a> {
+        Poke {
+            dir,
+            name: format!("{me}.poke"),
+            last: Instant::now(),
+        }
+    }
+
+    fn now_and_then(&mut self) {
+        if self.last.elapsed() > Duration::from_secs(1) {
+            self.last = Instant::now();
+            // Trouble is told by the steps themselves.
+            drop(self.dir.create(&self.name));
+            let _ = self.dir.unlink(&self.name);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::doctor::held::{look, now};
 /// How many names there are.
 const NAMES: usize = 200;
 /// Both try the next name at the same moment, by the file server's clock, so that each name is a race of its own.
-const PACE: i64 = 4_000_000;
+const PACE: i64 = 5_000_000;
 /// Until the first name: both must have heard of it.
 const LEAD: i64 = 1_000_000_000;
 
@@ -65,11 +65,11 @@ pub(super) fn run(pair: &Pair, race: Race, offset: i64) -> Result<Finding, Troub
     let mut trouble = String::new();
     let mut random = u64::from(pair.first) ^ now().unsigned_abs();
     for number in 0..NAMES {
-        // A little chance, so that not the same always wins whose clock is ahead by the step of an mtime.
+        // By chance, so that it is not always the same who wins, whose clock is a little ahead.
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let chance = (random >> 33) as i64 % (PACE / 2);
+        let chance = (random >> 33) as i64 % PACE;
         sleep_until(begin + offset + PACE * number as i64 + chance);
         let taken = format!("{name}-{number}");
         let answer = match race {

@@ -5,41 +5,52 @@ use std::time::{Duration, Instant};
 
 use flockwork::app::times::short;
 
-use super::meeting::{During, PAUSE, Pair, Trouble, until};
+use super::meeting::{During, Pair, Trouble, until};
 use crate::doctor::finding::Finding;
 use crate::doctor::held::{Held, look, now, touch};
 
 /// What is not seen by then is not waited for.
 const LONGEST: Duration = Duration::from_secs(15);
+/// Between two listings.
+const LISTING_PAUSE: Duration = Duration::from_millis(100);
 /// From here on workers notice each other late.
 const LATE: Duration = Duration::from_secs(5);
 
 /// Measures how long a new name takes, by listing and by stat; `offset`: our clock is so far ahead of the server's.
 pub(super) fn names(pair: &Pair, offset: i64) -> Result<Vec<Finding>, Trouble> {
-    // Each way of looking has a directory of its own, for a listing may refresh what stat remembers.
-    let listed = own_dir(pair, "listed")?;
-    let asked = own_dir(pair, "asked")?;
-    let (ours, theirs) = (format!("{}.new", pair.me), format!("{}.new", pair.other));
+    // Each way of looking has directories of its own, for a listing may refresh what stat remembers, and so may a
+    // change of ours.
+    let [our_listed, listed] = dirs(pair, "listed")?;
+    let [our_asked, asked] = dirs(pair, "asked")?;
+    let name = "new";
     // Now both know that the other's name is not there, and a cache may remember that.
-    let _ = asked.has(&theirs);
+    let _ = asked.has(name);
     listed.list().during("list a directory")?;
     pair.exchange("names.ready", "")?;
-    drop(listed.create(&ours).during("make a file")?);
-    drop(asked.create(&ours).during("make a file")?);
+    drop(our_listed.create(name).during("make a file")?);
+    drop(our_asked.create(name).during("make a file")?);
     let (mut by_listing, mut by_stat) = (None, None);
+    // Not more often: on NFS 3 a listing in the same tick as the change would be remembered without it.
+    std::thread::sleep(LISTING_PAUSE / 2);
     let begun = Instant::now();
     while begun.elapsed() < LONGEST && (by_listing.is_none() || by_stat.is_none()) {
-        if by_listing.is_none() && listed.list().during("list a directory")?.contains(&theirs) {
+        if by_listing.is_none()
+            && listed
+                .list()
+                .during("list a directory")?
+                .iter()
+                .any(|own| own == name)
+        {
             by_listing = Some(now());
         }
-        if by_stat.is_none() && asked.has(&theirs) {
+        if by_stat.is_none() && asked.has(name) {
             by_stat = Some(now());
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(LISTING_PAUSE);
     }
     // When it was made stands in the file, by the server's clock.
     let made = match by_listing {
-        Some(_) => Some(mtime(&listed, &theirs).during("look at a file")?),
+        Some(_) => Some(mtime(&listed, name).during("look at a file")?),
         None => None,
     };
     let delay = |seen: Option<i64>| Some(since(seen?, offset, made?));
@@ -67,13 +78,13 @@ pub(super) fn touches(pair: &Pair, offset: i64) -> Result<Finding, Trouble> {
     Ok(touched(seen.map(|(seen, made)| since(seen, offset, made))))
 }
 
-fn own_dir(pair: &Pair, name: &str) -> Result<Held, Trouble> {
-    let name = format!("dir-{name}");
-    if pair.first {
-        pair.dir.make_dir(&name).during("make a directory")?;
-    }
-    pair.exchange(&name.replace('-', "."), "")?;
-    pair.dir.open_dir(&name).during("open a directory")
+/// Makes a directory, and returns it and the other's.
+fn dirs(pair: &Pair, name: &str) -> Result<[Held; 2], Trouble> {
+    let names = [&pair.me, &pair.other].map(|who| format!("{name}-of-{who}"));
+    pair.dir.make_dir(&names[0]).during("make a directory")?;
+    pair.exchange(name, "")?;
+    let open = |name: &str| pair.dir.open_dir(name).during("open a directory");
+    Ok([open(&names[0])?, open(&names[1])?])
 }
 
 fn mtime(dir: &Held, name: &str) -> io::Result<i64> {
@@ -92,7 +103,7 @@ fn figure(finding: Finding, delay: Option<Duration>) -> Finding {
 fn in_words(delay: Option<Duration>) -> String {
     match delay {
         Some(delay) => format!("after {}", short(delay)),
-        None => format!("not within {}", short(LONGEST)),
+        None => format!("not within {} s", LONGEST.as_secs()),
     }
 }
 
@@ -102,7 +113,10 @@ fn is_late(delay: Option<Duration>) -> bool {
 
 fn listing(delay: Option<Duration>) -> Finding {
     const CHECK: &str = "peer-listing";
-    let text = format!("a new name of the other host is listed {}", in_words(delay));
+    let text = format!(
+        "a new name of the other host, by listing: seen {}",
+        in_words(delay)
+    );
     let finding = match is_late(delay) {
         true => Finding::warn(
             CHECK,
@@ -114,10 +128,7 @@ fn listing(delay: Option<Duration>) -> Finding {
 }
 
 fn stat(delay: Option<Duration>) -> Finding {
-    let text = format!(
-        "a new name of the other host is found by stat {}",
-        in_words(delay)
-    );
+    let text = format!("a new name of the other host, by stat: seen {}", in_words(delay));
     let remark = match is_late(delay) {
         true => " (stores go by listings; your own programs may not)",
         false => "",
@@ -127,7 +138,7 @@ fn stat(delay: Option<Duration>) -> Finding {
 
 fn touched(delay: Option<Duration>) -> Finding {
     const CHECK: &str = "peer-touch";
-    let text = format!("a sign of life of the other host is seen {}", in_words(delay));
+    let text = format!("a sign of life of the other host: seen {}", in_words(delay));
     let finding = match is_late(delay) {
         true => Finding::warn(
             CHECK,
@@ -153,7 +164,7 @@ mod tests {
         assert_eq!(verdicts(touched), [Verdict::Ok, Verdict::Warn, Verdict::Warn]);
         // Stores do not depend on it.
         assert_eq!(verdicts(stat), [Verdict::Ok; 3]);
-        assert!(listing(None).text.contains("not within 15.0s"));
+        assert!(listing(None).text.contains("not within 15 s"));
     }
 
     #[test]
