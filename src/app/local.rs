@@ -16,6 +16,7 @@ use super::signals::{self, Caught, OnSignal};
 use super::watching;
 use crate::error::{ErrorKind, Result as StoreResult};
 use crate::master::{Master, MasterConfig};
+use crate::name::TaskId;
 use crate::observe::Event;
 use crate::outcome::RunSummary;
 use crate::store::Store;
@@ -54,7 +55,11 @@ pub struct Local<'a> {
     workers: Option<Workers>,
     tells_failures: bool,
     total: Option<Arc<Total>>,
+    describe: Option<Arc<Describe>>,
 }
+
+/// Returns what a person may want to know of a task beside its number, such as its parameters.
+pub type Describe = dyn Fn(TaskId) -> String + Send + Sync;
 
 /// Tells how many tasks there are in all, also those that are not in the store yet.
 pub type Total = dyn Fn() -> u64 + Send + Sync;
@@ -70,6 +75,7 @@ impl<'a> Local<'a> {
             workers: None,
             tells_failures: true,
             total: None,
+            describe: None,
         }
     }
 
@@ -95,6 +101,12 @@ impl<'a> Local<'a> {
     /// master holds the store. Default: that is an error.
     pub fn total(mut self, total: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.total = Some(Arc::new(total));
+        self
+    }
+
+    /// Says what stands at the end of lines that tell of slow and lost tasks. Default: nothing.
+    pub fn describe(mut self, describe: impl Fn(TaskId) -> String + Send + Sync + 'static) -> Self {
+        self.describe = Some(Arc::new(describe));
         self
     }
 
@@ -231,6 +243,7 @@ impl<'a> Local<'a> {
         on_work: impl Fn() + Send + Sync + 'static,
     ) -> impl Fn(&Event) + Send + Sync + 'static {
         let (screen, tells_failures) = (self.screen.clone(), self.tells_failures);
+        let describe = self.describe.clone();
         move |event| {
             let (has_work, failures) = {
                 let mut board = lock(&board);
@@ -254,7 +267,12 @@ impl<'a> Local<'a> {
                     return screen.line("FAIL  more failures are counted, and shown at the end");
                 }
             }
-            if let Some(line) = lines::of(event, Teller::Master) {
+            if let Some(mut line) = lines::of(event, Teller::Master) {
+                if let (Event::Slow { task, .. } | Event::Lost { task, .. }, Some(describe)) =
+                    (event, &describe)
+                {
+                    line.push_str(&format!("   {}", describe(*task)));
+                }
                 screen.line(&line);
             }
         }

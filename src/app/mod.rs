@@ -92,7 +92,7 @@ use clap::FromArgMatches;
 use self::args::{Cli, Tool, Verb};
 pub use self::args::{Format, Place, ReadArgs, ReclaimArgs, StopArgs};
 pub use self::help::CODES;
-pub use self::local::{Local, Ran, Total, Workers, absolute};
+pub use self::local::{Describe, Local, Ran, Total, Workers, absolute};
 pub use self::place::named;
 pub use self::screen::{Screen, set_colour};
 pub use self::verbs::{audit, reclaim, stop};

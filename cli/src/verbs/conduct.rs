@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use flockwork::app::exit::{self, Ended, Failed};
 use flockwork::app::{Local, Ran, Screen, Workers, times};
-use flockwork::{Entry, Stop, Store};
+use flockwork::{Entry, Stop, Store, TaskId};
 
 use super::collect;
 use crate::args::As;
@@ -43,6 +43,7 @@ impl Conduct<'_> {
         let mut local = Local::new(self.store, self.screen, steward::config(self.sweep))
             .stop(self.stop.clone())
             .silent_failures()
+            .describe(describe(self.store, self.sweep))
             // A spool that cannot be read for a moment has at least as many rows as before.
             .total(move || rows.total().unwrap_or(all));
         if let Some(workers) = self.workers.clone() {
@@ -110,6 +111,16 @@ impl Conduct<'_> {
         let written = collect::to_file(self.store, self.sweep, file, *how)?;
         self.screen.line(&format!("  results  {}", written.told(file)));
         Ok(())
+    }
+}
+
+/// Returns what tells of a task's parameters.
+fn describe(store: &Store, sweep: &Sweep) -> impl Fn(TaskId) -> String + Send + Sync + 'static {
+    let (rows, columns) = (Rows::open(store.path()), sweep.columns.clone());
+    move |task| match rows.get(task.number) {
+        Ok(Some(row)) => words::parameters(&columns, &row.values),
+        // The line says enough without.
+        _ => String::new(),
     }
 }
 
