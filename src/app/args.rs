@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use super::flags::{MasterFlags, StoreFlags, WorkerFlags};
+use super::flags::{MasterFlags, ProgramStoreFlags, WorkerFlags};
 use super::{help, times};
 
 /// The whole command line of a user's program.
@@ -70,7 +70,7 @@ pub(super) struct RunArgs<M: Args> {
     #[command(flatten)]
     pub(super) master_flags: MasterFlags,
     #[command(flatten)]
-    pub(super) store_flags: StoreFlags,
+    pub(super) store_flags: ProgramStoreFlags,
     /// Arguments for the workers, after `--`
     #[arg(last = true, value_name = "WORKER ARGUMENTS", help_heading = "Workers")]
     pub(super) worker_arguments: Vec<OsString>,
@@ -85,7 +85,7 @@ pub(super) struct MasterArgs<M: Args> {
     #[command(flatten)]
     pub(super) master_flags: MasterFlags,
     #[command(flatten)]
-    pub(super) store_flags: StoreFlags,
+    pub(super) store_flags: ProgramStoreFlags,
     /// Least and greatest wait between two looks: LEAST..GREATEST
     #[arg(long, value_name = "TIMES", value_parser = times::parse_range, help_heading = "Master")]
     pub(super) poll: Option<(Duration, Duration)>,

@@ -13,9 +13,10 @@ use crate::wait::How;
 use crate::worker::WorkerConfig;
 
 /// Settings that a store is made with.
+/// Settings of a store; they count when it is made.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Store, when it is made")]
-pub(super) struct StoreFlags {
+pub struct StoreFlags {
     /// How often a task is tried again after it failed or its worker was lost [default: 2]
     #[arg(long, value_name = "N")]
     retries: Option<u32>,
@@ -25,9 +26,6 @@ pub(super) struct StoreFlags {
     /// Give an attempt up after this long without a sign of life [default: 60s, on network file systems 300s]
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     lease: Option<Duration>,
-    /// How long one task may take [default: no limit]
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    timeout: Option<Duration>,
     /// Share of a round, at its end, in which slow tasks go to idle workers too; 0 = never [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     tail: Option<f64>,
@@ -37,9 +35,6 @@ pub(super) struct StoreFlags {
     /// Who may read and write the store [default: private]
     #[arg(long, value_enum, value_name = "WHO")]
     sharing: Option<SharingFlag>,
-    /// How inputs and outputs are written [default: bincode]
-    #[arg(long, value_enum, value_name = "HOW")]
-    codec: Option<CodecFlag>,
     /// Other hosts use the store, although its file system looks local here
     #[arg(long)]
     network: bool,
@@ -69,9 +64,40 @@ enum CodecFlag {
     Json,
 }
 
+/// What a program of one's own can set besides.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Store, when it is made")]
+pub(super) struct ProgramStoreFlags {
+    #[command(flatten)]
+    store: StoreFlags,
+    /// How long one task may take [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = times::parse)]
+    timeout: Option<Duration>,
+    /// How inputs and outputs are written [default: bincode]
+    #[arg(long, value_enum, value_name = "HOW")]
+    codec: Option<CodecFlag>,
+}
+
+impl ProgramStoreFlags {
+    /// Returns the settings, with what was typed over those that are given.
+    pub(super) fn over(&self, config: StoreConfig) -> StoreConfig {
+        let mut config = self.store.over(config);
+        if let Some(timeout) = self.timeout {
+            config = config.timeout(timeout);
+        }
+        if let Some(codec) = self.codec {
+            config = config.codec(match codec {
+                CodecFlag::Bincode => Codec::Bincode,
+                CodecFlag::Json => Codec::Json,
+            });
+        }
+        config
+    }
+}
+
 impl StoreFlags {
     /// Puts what was typed over other settings.
-    pub(super) fn over(&self, mut config: StoreConfig) -> StoreConfig {
+    pub fn over(&self, mut config: StoreConfig) -> StoreConfig {
         if let Some(retries) = self.retries {
             config = config.retries(retries);
         }
@@ -80,9 +106,6 @@ impl StoreFlags {
         }
         if let Some(lease) = self.lease {
             config = config.lease(lease);
-        }
-        if let Some(timeout) = self.timeout {
-            config = config.timeout(timeout);
         }
         if let Some(tail) = self.tail {
             config = config.tail(tail);
@@ -97,12 +120,6 @@ impl StoreFlags {
             config = config.sharing(match sharing {
                 SharingFlag::Private => Sharing::Private,
                 SharingFlag::Group => Sharing::Group,
-            });
-        }
-        if let Some(codec) = self.codec {
-            config = config.codec(match codec {
-                CodecFlag::Bincode => Codec::Bincode,
-                CodecFlag::Json => Codec::Json,
             });
         }
         if self.network {
@@ -133,16 +150,16 @@ impl MasterFlags {
 /// Settings of workers.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Workers")]
-pub(super) struct WorkerFlags {
+pub struct WorkerFlags {
     /// How many tasks a worker runs at a time, each in a thread
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     slots: u32,
     /// Leave after this long with nothing to do
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = times::parse)]
-    pub(super) idle_exit: Duration,
+    pub idle_exit: Duration,
     /// How long a task that was asked to stop may take to return
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = times::parse)]
-    pub(super) grace: Duration,
+    pub grace: Duration,
     /// Where scratch directories are made [default: in the store]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -165,7 +182,8 @@ enum OnTerm {
 }
 
 impl WorkerFlags {
-    pub(super) fn config(&self) -> WorkerConfig {
+    /// Returns the settings of a worker.
+    pub fn config(&self) -> WorkerConfig {
         let mut config = WorkerConfig::default()
             .slots(self.slots)
             .idle_exit(self.idle_exit)
@@ -179,8 +197,13 @@ impl WorkerFlags {
         config
     }
 
+    /// Returns how many tasks run at a time.
+    pub fn slots(&self) -> u32 {
+        self.slots
+    }
+
     /// Returns what the first signal means.
-    pub(super) fn on_signal(&self) -> How {
+    pub fn on_signal(&self) -> How {
         match self.on_term {
             OnTerm::Return => How::Now,
             OnTerm::Finish => How::Finish,
@@ -188,7 +211,7 @@ impl WorkerFlags {
     }
 
     /// Writes the flags so that a worker process reads the same from them.
-    pub(super) fn arguments(&self) -> Vec<std::ffi::OsString> {
+    pub fn arguments(&self) -> Vec<std::ffi::OsString> {
         let mut arguments: Vec<std::ffi::OsString> = Vec::new();
         let mut add = |flag: &str, value: std::ffi::OsString| arguments.extend([flag.into(), value]);
         add("--slots", self.slots.to_string().into());
@@ -219,7 +242,7 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(flatten)]
-        store: StoreFlags,
+        store: ProgramStoreFlags,
         #[command(flatten)]
         worker: WorkerFlags,
     }

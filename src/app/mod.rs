@@ -91,6 +91,7 @@ use clap::FromArgMatches;
 
 use self::args::{Cli, Tool, Verb};
 pub use self::args::{Format, Place, ReadArgs, ReclaimArgs, StopArgs};
+pub use self::flags::{StoreFlags, WorkerFlags};
 pub use self::help::CODES;
 pub use self::local::{Describe, Local, Ran, Total, Workers, absolute};
 pub use self::place::named;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::exit::{BAD_STORE, Failed};
-use super::flags::StoreFlags;
+use super::flags::ProgramStoreFlags;
 use super::screen::Screen;
 use crate::clock::{Backoff, Random};
 use crate::config::StoreConfig;
@@ -60,7 +60,11 @@ fn is_store_name(path: &Path) -> bool {
 }
 
 /// Opens a store, or makes it; says which flags came too late.
-pub(super) fn open_or_create(path: &Path, flags: &StoreFlags, screen: &Screen) -> Result<Store, Failed> {
+pub(super) fn open_or_create(
+    path: &Path,
+    flags: &ProgramStoreFlags,
+    screen: &Screen,
+) -> Result<Store, Failed> {
     let store = Store::open_or_create(path, &flags.over(StoreConfig::default()))?;
     if flags.over(store.config().clone()) != *store.config() {
         screen.line(&format!(

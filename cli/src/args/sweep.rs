@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use flockwork::app::{Place, times};
-use flockwork::{Durability, Sharing, StoreConfig};
+use clap::Args;
+use flockwork::app::{Place, StoreFlags, times};
 
 use crate::sweep::table::Format;
 
@@ -109,81 +108,4 @@ pub(crate) struct LimitFlags {
     /// Tasks that a worker takes at once; for tasks of some milliseconds [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: Option<u32>,
-}
-
-/// Settings of a store; they count when it is made.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Store, when it is made")]
-pub(crate) struct StoreFlags {
-    /// How often a task is tried again after it failed or its worker was lost [default: 2]
-    #[arg(long, value_name = "N")]
-    retries: Option<u32>,
-    /// The wait before a failed task is tried again: LEAST..GREATEST [default: 1s..60s]
-    #[arg(long, value_name = "TIMES", value_parser = times::parse_range)]
-    backoff: Option<(Duration, Duration)>,
-    /// After how long without a sign of life a worker is given up [default: 60s; 300s on network file systems]
-    #[arg(long, value_name = "TIME", value_parser = times::parse)]
-    lease: Option<Duration>,
-    /// The share of a round in which slow tasks are given to idle workers too [default: 0.05]
-    #[arg(long, value_name = "SHARE")]
-    tail: Option<f64>,
-    /// What an outcome survives [default: power]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    durability: Option<DurabilityFlag>,
-    /// Who may read and write the store [default: private]
-    #[arg(long, value_enum, value_name = "WHO")]
-    sharing: Option<SharingFlag>,
-    /// Other hosts use the store, although its file system looks local here
-    #[arg(long)]
-    network: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum DurabilityFlag {
-    /// A power cut
-    Power,
-    /// Any kill, but no power cut; faster for short tasks
-    Process,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SharingFlag {
-    /// The user who made it
-    Private,
-    /// The group of the directory too
-    Group,
-}
-
-impl StoreFlags {
-    /// Returns the settings, with what was typed over those that are given.
-    pub(crate) fn over(&self, mut config: StoreConfig) -> StoreConfig {
-        if let Some(retries) = self.retries {
-            config = config.retries(retries);
-        }
-        if let Some((least, greatest)) = self.backoff {
-            config = config.backoff(least, greatest);
-        }
-        if let Some(lease) = self.lease {
-            config = config.lease(lease);
-        }
-        if let Some(tail) = self.tail {
-            config = config.tail(tail);
-        }
-        if let Some(durability) = self.durability {
-            config = config.durability(match durability {
-                DurabilityFlag::Power => Durability::Power,
-                DurabilityFlag::Process => Durability::Process,
-            });
-        }
-        if let Some(sharing) = self.sharing {
-            config = config.sharing(match sharing {
-                SharingFlag::Private => Sharing::Private,
-                SharingFlag::Group => Sharing::Group,
-            });
-        }
-        if self.network {
-            config = config.network(true);
-        }
-        config
-    }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Job<'a> {
     pub(crate) dir: &'a dyn Fn() -> io::Result<PathBuf>,
     /// Fills a template.
     pub(crate) render: &'a dyn Fn(&str) -> Result<Vec<u8>, String>,
+    /// The longest time between TERM and KILL when `stop` says so.
+    pub(crate) leave_within: Duration,
     /// Says whether to give up; asked at least each 200 ms.
     pub(crate) stop: &'a dyn Fn() -> bool,
 }
@@ -222,6 +224,7 @@ impl Attempt<'_> {
             limit: job.limits.output,
             deadline: &deadline,
             grace: job.limits.grace,
+            leave_within: job.limits.grace.min(job.leave_within),
             stop: job.stop,
             live,
         };

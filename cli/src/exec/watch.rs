@@ -34,9 +34,20 @@ pub(super) struct Watch<'a> {
     pub(super) deadline: &'a dyn Fn() -> Option<Instant>,
     /// Between TERM and KILL.
     pub(super) grace: Duration,
+    /// The same, when `stop` says so: the worker itself must leave soon.
+    pub(super) leave_within: Duration,
     pub(super) stop: &'a dyn Fn() -> bool,
     /// Files that others can follow: for stdout, and for stderr.
     pub(super) live: Option<&'a dyn Fn(&'static str) -> PathBuf>,
+}
+
+impl Watch<'_> {
+    fn grace_of(&self, why: Why) -> Duration {
+        match why {
+            Why::Stopped => self.leave_within,
+            Why::Timeout | Why::Itself => self.grace,
+        }
+    }
 }
 
 /// Why the process is no more.
@@ -193,7 +204,7 @@ impl Watched<'_> {
                         signal(self.group, Signal::TERM);
                         // One that is suspended sees TERM only when it goes on.
                         signal(self.group, Signal::CONT);
-                        phase = Phase::Told(why, now + watch.grace);
+                        phase = Phase::Told(why, now + watch.grace_of(why));
                     }
                     next = deadline.map_or(next, |deadline| next.min(deadline));
                 }
@@ -381,6 +392,7 @@ mod tests {
                 limit: 100,
                 deadline: &|| Some(deadline),
                 grace: Duration::from_millis(50),
+                leave_within: Duration::from_millis(50),
                 stop: &|| false,
                 live: None,
             };

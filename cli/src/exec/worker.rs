@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     /// [`Guard::tokens`](super::guard::Guard::tokens), if there is a guard.
     pub(crate) tokens: Option<String>,
     pub(crate) budget: Budget,
+    /// Commands are killed so long after TERM when the worker is told to leave.
+    pub(crate) leave_within: Duration,
 }
 
 /// Runs a sweep's command for each row.
@@ -141,6 +143,7 @@ impl Worker for SweepWorker {
             timeout: &|| self.timeout(&limits),
             dir: &|| std::path::absolute(task.scratch().map_err(io::Error::other)?),
             render: &|template| (self.setup.render)(template, &row.values, number),
+            leave_within: self.setup.leave_within,
             stop: &stop,
         });
         match ended {

@@ -45,14 +45,17 @@ fn what_is_typed_counts_before_the_file_and_a_verb_before_all() {
     };
     assert_eq!((run.workers, run.quiet), (Some(2), true));
     assert_eq!(run.place.store.as_deref(), Some(Path::new("y.flock")));
-    assert_eq!(run.work.idle_exit.as_secs(), 7_200);
+    assert_eq!(run.work.worker.idle_exit.as_secs(), 7_200);
     assert_eq!(typed.color, crate::args::Color::Never);
     let untyped = cli(GOOD, &["worker"]);
     let Verb::Worker(worker) = untyped.verb else {
         panic!("{untyped:?}")
     };
     assert_eq!(worker.place.store.as_deref(), Some(Path::new("x.flock")));
-    assert_eq!((worker.work.idle_exit.as_secs(), worker.quiet), (3_600, false));
+    assert_eq!(
+        (worker.work.worker.idle_exit.as_secs(), worker.quiet),
+        (3_600, false)
+    );
 }
 
 #[test]

@@ -61,9 +61,9 @@ fn workers(args: &RunArgs, store: &Store) -> Workers {
     Workers {
         count: args
             .workers
-            .unwrap_or(if args.work.slots.is_some() { 1 } else { cores }),
+            .unwrap_or(if args.work.worker.slots() > 1 { 1 } else { cores }),
         arguments,
-        grace: args.work.grace,
-        finish: args.work.on_signal() == How::Finish,
+        grace: args.work.worker.grace,
+        finish: args.work.worker.on_signal() == How::Finish,
     }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flockwork::app::exit::{Ended, Failed, OK};
-use flockwork::app::{self, Screen};
+use flockwork::app::{self, Screen, StoreFlags};
 use flockwork::{Store, StoreConfig};
 
-use crate::args::{LimitFlags, StoreFlags, SubmitArgs, SweepFlags};
+use crate::args::{LimitFlags, SubmitArgs, SweepFlags};
 use crate::output;
 use crate::sweep::shown::plain;
 use crate::sweep::spec::{Limits, Sweep, Timeout};

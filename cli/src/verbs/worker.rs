@@ -28,17 +28,16 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) fn worker(args: WorkerArgs) -> Ended {
     let path = app::named(args.place.store.as_deref())?;
     let flags = args.work;
-    let slots = flags.slots.unwrap_or(1);
     let work = Work {
         store: path,
-        config: flags.config(slots),
-        idle_exit: flags.idle_exit,
-        on_signal: flags.on_signal(),
+        config: flags.worker.config(),
+        idle_exit: flags.worker.idle_exit,
+        on_signal: flags.worker.on_signal(),
         quiet: args.quiet,
         parent: args.parent,
     };
     work.run(|store, stop| {
-        let sweep = wait_for_sweep(store, stop, flags.idle_exit)?;
+        let sweep = wait_for_sweep(store, stop, flags.worker.idle_exit)?;
         // Commands run without a guard too; they outlive a worker that is killed outright then.
         let guard = Guard::start().ok();
         let worker = make(store, &sweep, &flags, guard.as_ref())?;
@@ -101,6 +100,8 @@ fn make(
         }),
         tokens: guard.map(Guard::tokens),
         budget: Budget::new(offer(flags)?),
+        // The rest of the grace is for giving the task back.
+        leave_within: flags.worker.grace.mul_f64(0.8),
     };
     let worker = SweepWorker::new(sweep.clone(), setup).map_err(|text| Failed::new(USAGE, text, None))?;
     if matches!(sweep.limits.timeout, Some(Timeout::TimesMedian(_))) {

@@ -147,6 +147,7 @@ impl Try {
                 "bad" => Err("line 1: no such parameter".to_owned()),
                 text => Ok(text.replace("{{ x }}", "eggs").into_bytes()),
             },
+            leave_within: Duration::from_secs(20),
             stop: &|| self.stop_after.is_some_and(|after| began.elapsed() > after),
         })
     }

@@ -52,6 +52,7 @@ fn worker(sweep: Sweep, store: &Path) -> Result<SweepWorker, String> {
             cpus: 1,
             memory: 1 << 30,
         }),
+        leave_within: Duration::from_secs(8),
     };
     SweepWorker::new(sweep, setup)
 }
