@@ -369,5 +369,3 @@ fn first_round(number: u64) -> TaskId {
     }
 }
 
-#[cfg(test)]
-mod tests;
