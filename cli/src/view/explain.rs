@@ -18,6 +18,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) state: Option<TaskState>,
     pub(crate) attempts: &'a [Tried],
     pub(crate) status: &'a Status,
+    /// How many tasks wait, with those that are not in the store yet.
+    pub(crate) waiting: u64,
     pub(crate) now: u64,
 }
 
@@ -64,15 +66,11 @@ impl Facts<'_> {
             "{} is waiting: it is submitted, and not in the store yet",
             self.task
         );
-        let published = self.status.tasks();
+        let before = self.task.number.saturating_sub(self.status.tasks());
+        let come = if before == 1 { "comes" } else { "come" };
         said.details.push(format!(
-            "tasks are put in as others end; {} before it {} still to come",
-            count(self.task.number.saturating_sub(published)),
-            if self.task.number.saturating_sub(published) == 1 {
-                "is"
-            } else {
-                "are"
-            },
+            "tasks are put in as others end; {} {come} before it",
+            count(before)
         ));
         self.what_hinders(said, "it is taken when it is its turn");
     }

@@ -102,10 +102,7 @@ mod tests {
     #[test]
     fn many_stars_do_not_take_for_ever() {
         let begun = std::time::Instant::now();
-        assert!(!matches(
-            &"a*".repeat(30),
-            &"a".repeat(3_000)[..2_999].replace("aaa", "aab")
-        ));
+        assert!(!matches(&("a*".repeat(30) + "b"), &"a".repeat(3_000)));
         assert!(begun.elapsed() < std::time::Duration::from_secs(2));
     }
 }

@@ -143,7 +143,11 @@ impl Summary {
             path: opened.path.to_string_lossy().into_owned(),
             id: opened.store.id().to_owned(),
             phase,
-            why: status.stopped.clone().or_else(|| status.paused.clone()),
+            why: match phase {
+                Phase::Stopped => status.stopped.clone(),
+                Phase::Paused => status.paused.clone(),
+                _ => None,
+            },
             since: since(phase, &status, &journals, &running, now),
             rounds: status.rounds.len(),
             counts,

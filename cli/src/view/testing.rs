@@ -65,7 +65,9 @@ impl World {
                 params: Some("t.jsonl".into()),
                 ..TableSpec::default()
             },
-            command: ["/bin/echo", "--alpha={alpha}", "{name}"].map(str::to_owned).to_vec(),
+            command: ["/bin/echo", "--alpha={alpha}", "{name}"]
+                .map(str::to_owned)
+                .to_vec(),
             shell: false,
             here: self.dir.path().to_owned(),
             cwd: None,
@@ -100,7 +102,9 @@ impl World {
             _ => Ok((n * n, "squared".to_owned())),
         };
         // It fails for the tasks that failed.
-        let _ = flockwork::map(&path, 0..6u64, square).store_config(config).collect();
+        let _ = flockwork::map(&path, 0..6u64, square)
+            .store_config(config)
+            .collect();
         let store = Store::open(&path).unwrap();
         World { dir, store }
     }
@@ -114,7 +118,10 @@ impl World {
     }
 
     /// Lets one worker do all tasks, beside a master.
-    pub(crate) fn run(&self, act: impl Fn(&Row, &Task<'_>) -> Result<Report, BoxError> + Send + Sync + 'static) {
+    pub(crate) fn run(
+        &self,
+        act: impl Fn(&Row, &Task<'_>) -> Result<Report, BoxError> + Send + Sync + 'static,
+    ) {
         let crew = self.start(act);
         let before = Instant::now();
         loop {
@@ -142,12 +149,21 @@ impl World {
             let mut master = SweepMaster::new(&store, sweep, None);
             // With one shard for all nothing is cleaned before all has ended.
             let config = MasterConfig::default().stop(theirs);
-            config.poll(Duration::from_millis(5), Duration::from_millis(20)).run(&store, &mut master).unwrap();
+            config
+                .poll(Duration::from_millis(5), Duration::from_millis(20))
+                .run(&store, &mut master)
+                .unwrap();
         });
         let (store, theirs, acting) = (self.store.clone(), stop.clone(), Acting(Arc::new(act)));
         let worker = std::thread::spawn(move || {
-            let config = WorkerConfig::default().slots(2).stop(theirs).grace(Duration::from_secs(1));
-            config.poll(Duration::from_millis(5), Duration::from_millis(20)).run(&store, acting).unwrap();
+            let config = WorkerConfig::default()
+                .slots(2)
+                .stop(theirs)
+                .grace(Duration::from_secs(1));
+            config
+                .poll(Duration::from_millis(5), Duration::from_millis(20))
+                .run(&store, acting)
+                .unwrap();
         });
         Crew {
             stop,
@@ -171,15 +187,25 @@ pub(crate) fn masked(text: &str) -> String {
         (format!("{host}:\\d+"), "HOST:PID"),
         (format!("\"{host}\""), "\"HOST\""),
         (format!("\\b{host}\\b"), "HOST"),
-        (r#""(\w*(?:_ms|seconds|bytes|pid|id|busy|rate|age|file_system|file_system_source))": [^,\n\[{]+(,?)\n"#.to_owned(), "\"$1\": N$2\n"),
+        (
+            r#""(\w*(?:_ms|seconds|bytes|pid)|id|busy|rate|age|file_system\w*)": [^,\n\[{]+(,?)\n"#
+                .to_owned(),
+            "\"$1\": N$2\n",
+        ),
         (r"\b\d+(\.\d+)?(us|ms|s)\b".to_owned(), "TIME"),
         (r"\b\d+m\d\ds\b".to_owned(), "TIME"),
         (r"ETA \S+ \([^)]*\)".to_owned(), "ETA"),
         (r"[\d.]+ tasks/s".to_owned(), "N tasks/s"),
-        (r"busy \d+%".to_owned(), "busy N%"),
+        // Nothing is said in the first millisecond.
+        (r" *busy \d+%".to_owned(), ""),
         (r"   \S+ \S+, \S+ \S+ free".to_owned(), "   FILE SYSTEM, N free"),
+        // Texts are as wide as what was replaced.
+        (r"(\S) {2,}".to_owned(), "$1  "),
     ] {
-        text = regex::Regex::new(&pattern).unwrap().replace_all(&text, by).into_owned();
+        text = regex::Regex::new(&pattern)
+            .unwrap()
+            .replace_all(&text, by)
+            .into_owned();
     }
     text
 }
@@ -227,7 +253,9 @@ pub(crate) fn failed(message: &str, exit: Exit) -> BoxError {
         results: Vec::new(),
         ..report(b"some output\n", message.as_bytes())
     };
-    TaskError::new(message).detail(serde_json::to_string(&report).unwrap()).into()
+    TaskError::new(message)
+        .detail(serde_json::to_string(&report).unwrap())
+        .into()
 }
 
 /// A gate at which tasks wait, and a sign from each that has come to it.

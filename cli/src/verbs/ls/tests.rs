@@ -46,20 +46,76 @@ fn half_failed() -> World {
 #[test]
 fn tasks_are_listed_with_what_they_ended_with() {
     let world = half_failed();
-    insta::assert_snapshot!(listed(&world, ""), @"");
-    insta::assert_snapshot!(listed(&world, "-s failed --limit 1"), @"");
-    insta::assert_snapshot!(listed(&world, "-s failed --format json"), @"");
-    insta::assert_snapshot!(listed(&world, "-m alpha=0.[12] --format csv"), @"");
+    insta::assert_snapshot!(listed(&world, ""), @r#"
+    TASK  ALPHA  NAME  STATE  AGE  ATTEMPT  HOLDER  NOTE
+    0000000  0.1  a  ok  TIME  1  HOST
+    0000001  0.2  b  failed  TIME  2  HOST  exit 3 "singular"
+    0000002  0.3  c  ok  TIME  1  HOST
+    0000003  0.4  d  failed  TIME  2  HOST  exit 3 "singular"
+    "#);
+    insta::assert_snapshot!(listed(&world, "-s failed --limit 1"), @r#"
+    TASK  ALPHA  NAME  STATE  AGE  ATTEMPT  HOLDER  NOTE
+    0000001  0.2  b  failed  TIME  2  HOST  exit 3 "singular"
+    1 of 2 shown; --limit 0 shows all
+    "#);
+    insta::assert_snapshot!(listed(&world, "-s failed --format json"), @r#"
+    {
+      "schema": "flockwork.tasks/1",
+      "shown": 2,
+      "of": 2,
+      "tasks": [
+        {
+          "task": "0000001",
+          "alpha": "0.2",
+          "name": "b",
+          "state": "failed",
+          "age": N,
+          "attempt": 2,
+          "holder": "HOST",
+          "note": "exit 3 \"singular\""
+        },
+        {
+          "task": "0000003",
+          "alpha": "0.4",
+          "name": "d",
+          "state": "failed",
+          "age": N,
+          "attempt": 2,
+          "holder": "HOST",
+          "note": "exit 3 \"singular\""
+        }
+      ]
+    }
+    "#);
+    insta::assert_snapshot!(listed(&world, "-m alpha=0.[12] --format csv"), @r#"
+    task,alpha,name,state,age,attempt,holder,note
+    0000000,0.1,a,ok,1.0,1,HOST,
+    0000001,0.2,b,failed,1.0,2,HOST,"exit 3 ""singular"""
+    "#);
 }
 
 #[test]
 fn every_way_to_a_task_finds_the_same() {
     let world = half_failed();
-    for filter in ["", "-s failed", "-s ok", "-s waiting,running", "-m name=[abc]", "-s ok -m alpha=*3"] {
+    for filter in [
+        "",
+        "-s failed",
+        "-s ok",
+        "-s waiting,running",
+        "-m name=[abc]",
+        "-s ok -m alpha=*3",
+    ] {
         let few = listed(&world, &format!("{filter} --format jsonl --limit 50"));
-        for other in ["--limit 0", "--limit 100", "--sort age --limit 0", "--sort attempts --limit 0"] {
-            let mut other: Vec<String> =
-                listed(&world, &format!("{filter} --format jsonl {other}")).lines().map(str::to_owned).collect();
+        for other in [
+            "--limit 0",
+            "--limit 100",
+            "--sort age --limit 0",
+            "--sort attempts --limit 0",
+        ] {
+            let mut other: Vec<String> = listed(&world, &format!("{filter} --format jsonl {other}"))
+                .lines()
+                .map(str::to_owned)
+                .collect();
             other.sort();
             let few: Vec<&str> = few.lines().collect();
             assert_eq!(few, other, "{filter}");
@@ -70,16 +126,28 @@ fn every_way_to_a_task_finds_the_same() {
 #[test]
 fn what_is_cut_is_counted() {
     let world = half_failed();
-    for line in ["--limit 3", "--limit 3 --sort age", "-m name=* --limit 3", "-m name=* --limit 3 --sort attempts"] {
+    for line in [
+        "--limit 3",
+        "--limit 3 --sort age",
+        "-m name=* --limit 3",
+        "-m name=* --limit 3 --sort attempts",
+    ] {
         let text = listed(&world, line);
-        assert!(text.ends_with("3 of 4 shown; --limit 0 shows all\n"), "{line}: {text}");
+        assert!(
+            text.ends_with("3 of 4 shown; --limit 0 shows all\n"),
+            "{line}: {text}"
+        );
     }
 }
 
 #[test]
 fn tasks_that_are_not_in_the_store_yet_are_waiting() {
     let world = World::sweep(TABLE);
-    insta::assert_snapshot!(listed(&world, "-s waiting -m alpha=0.[34]"), @"");
+    insta::assert_snapshot!(listed(&world, "-s waiting -m alpha=0.[34]"), @r"
+    TASK  ALPHA  NAME  STATE  AGE  ATTEMPT  HOLDER  NOTE
+    0000002  0.3  c  waiting
+    0000003  0.4  d  waiting
+    ");
     assert_eq!(listed(&world, "--format plain --limit 0").lines().count(), 4);
     assert_eq!(listed(&world, "-s ok --format plain"), "");
 }
@@ -97,7 +165,12 @@ fn running_and_stale_tasks_have_holders() {
     let text = listed(&world, "-s stale");
     assert_eq!(text.matches("no sign for TIME").count(), 2, "{text}");
     assert_eq!(listed(&world, "-s running --format plain"), "");
-    assert_eq!(listed(&world, "-s running,stale --sort age --format plain").lines().count(), 2);
+    assert_eq!(
+        listed(&world, "-s running,stale --sort age --format plain")
+            .lines()
+            .count(),
+        2
+    );
     assert_eq!(listed(&world, "-s waiting --format plain").lines().count(), 2);
 }
 
@@ -105,9 +178,22 @@ fn running_and_stale_tasks_have_holders() {
 fn hostile_values_and_names_stay_in_their_cells() {
     let table = "{\"state\": \"\\u001b[2J\\n; rm -rf \\u202e\", \"alpha\": 1, \"name\": \"$(id)\"}\n";
     let world = World::sweep(table);
-    insta::assert_snapshot!(listed(&world, ""), @"");
-    insta::assert_snapshot!(listed(&world, "--format jsonl"), @"");
-    insta::assert_snapshot!(listed(&world, "--format csv"), @"");
+    insta::assert_snapshot!(listed(&world, ""), @r"
+    TASK  PARAMETER.STATE  ALPHA  NAME  STATE  AGE  ATTEMPT  HOLDER  NOTE
+    0000000  \x1b[2J\n; rm -rf \u{202e}  1  $(id)  waiting
+    ");
+    // For programs the data is as it is.
+    let data = |line: &str| {
+        listed(&world, line)
+            .replace('\u{202e}', "TURN")
+            .replace('\u{1b}', "ESC")
+    };
+    insta::assert_snapshot!(data("--format jsonl"), @r#"{"task":"0000000","parameter.state":"\u001b[2J\n; rm -rf TURN","alpha":"1","name":"$(id)","state":"waiting","age":null,"attempt":0,"holder":"","note":""}"#);
+    insta::assert_snapshot!(data("--format csv"), @r#"
+    task,parameter.state,alpha,name,state,age,attempt,holder,note
+    0000000,"ESC[2J
+    ; rm -rf TURN",1,$(id),waiting,,0,,
+    "#);
 }
 
 #[test]
@@ -123,7 +209,11 @@ fn a_store_of_a_program_is_listed_without_parameters() {
     for codec in [Codec::Bincode, Codec::Json] {
         let world = World::program(codec);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(listed(&world, "-s failed"), @"");
+            insta::assert_snapshot!(listed(&world, "-s failed"), @r"
+            TASK  STATE  AGE  ATTEMPT  HOLDER  NOTE
+            0000002  failed  1  HOST  no luck
+            0000005  failed  1  HOST  no luck
+            ");
         }
         assert_eq!(listed(&world, "--format plain").lines().count(), 6);
     }
@@ -131,7 +221,9 @@ fn a_store_of_a_program_is_listed_without_parameters() {
 
 #[test]
 fn a_list_in_pieces_has_one_headline() {
-    let rows: String = (0..2500).map(|n| format!("{{\"alpha\": {n}, \"name\": \"x\\ny\"}}\n")).collect();
+    let rows: String = (0..2500)
+        .map(|n| format!("{{\"alpha\": {n}, \"name\": \"x\\ny\"}}\n"))
+        .collect();
     let world = World::sweep(&rows);
     let text = listed(&world, "--format csv --limit 0");
     assert_eq!(text.matches("task,alpha,").count(), 1);

@@ -16,12 +16,21 @@ fn shown(world: &World, format: Format) -> String {
 
 #[test]
 fn an_empty_store_is_empty() {
-    insta::assert_snapshot!(shown(&World::empty(), Format::Table), @"");
+    insta::assert_snapshot!(shown(&World::empty(), Format::Table), @r"
+    s.flock  empty
+      workers 0 alive  FILE SYSTEM, N free
+    ");
 }
 
 #[test]
 fn tasks_that_wait_for_workers_say_what_to_type() {
-    insta::assert_snapshot!(shown(&World::sweep(TABLE), Format::Table), @"");
+    insta::assert_snapshot!(shown(&World::sweep(TABLE), Format::Table), @r"
+    s.flock  waiting for workers
+      ok 0  running 0  waiting 4  failed 0  of 4
+      workers 0 alive  FILE SYSTEM, N free
+      attention
+       ! idle  no worker lives  flockwork worker HERE/s.flock
+    ");
 }
 
 #[test]
@@ -31,8 +40,51 @@ fn a_store_that_is_done_tells_its_failures_by_cause() {
         "a" => Ok(report(b"", b"")),
         _ => Err(failed("exit 3 \"\\u{1b}[2J singular\"\x1b[31m", Exit::Code(3))),
     });
-    insta::assert_snapshot!(shown(&world, Format::Table), @"");
-    insta::assert_snapshot!(shown(&world, Format::Json), @"");
+    insta::assert_snapshot!(shown(&world, Format::Table), @r#"
+    s.flock  done in TIME
+      ok 1  running 0  waiting 0  failed 3  of 4
+      median TIME  p95 TIME
+      workers 0 alive  FILE SYSTEM, N free
+      attention
+       ! failed  3, all exit 3 "\u{1b}[2J singular"\u{1b}[31m  flockwork ls HERE/s.flock -s failed
+    "#);
+    insta::assert_snapshot!(shown(&world, Format::Json), @r#"
+    {
+      "schema": "flockwork.status/1",
+      "store": "HERE/s.flock",
+      "id": N,
+      "state": "done",
+      "why": null,
+      "seconds": N,
+      "rounds": 1,
+      "tasks": 4,
+      "ok": 1,
+      "running": 0,
+      "waiting": 0,
+      "failed": 3,
+      "stale": 0,
+      "rate": N,
+      "left_seconds": N,
+      "left_give_or_take_seconds": N,
+      "median_seconds": N,
+      "p95_seconds": N,
+      "busy": N,
+      "workers_alive": 0,
+      "workers_lost": 0,
+      "slots": 0,
+      "file_system": N,
+      "file_system_source": N,
+      "free_bytes": N,
+      "attention": [
+        {
+          "what": "failed",
+          "text": "3, all exit 3 \"\\u{1b}[2J singular\"\\u{1b}[31m",
+          "command": "flockwork ls HERE/s.flock -s failed"
+        }
+      ],
+      "notes": []
+    }
+    "#);
 }
 
 #[test]
@@ -42,12 +94,33 @@ fn stale_tasks_and_their_commands_are_shown() {
     let crew = world.start(move |_, task| Err(wait(task)));
     gate.wait(2);
     let running = shown(&world, Format::Table);
-    insta::assert_snapshot!(running, @"");
+    insta::assert_snapshot!(running, @r"
+    s.flock  running TIME
+      ok 0  running 2  waiting 2  failed 0  of 4
+      ETA -
+      workers 1 alive  slots 2  FILE SYSTEM, N free
+    ");
     silence(&world.store, Duration::from_secs(45));
-    insta::assert_snapshot!(shown(&world, Format::Table), @"");
+    let stale = shown(&world, Format::Table);
+    let stale = regex::Regex::new(r"\b\d{7}\b")
+        .unwrap()
+        .replace_all(&stale, "TASK")
+        .into_owned();
+    insta::assert_snapshot!(stale, @r"
+    s.flock  running
+      ok 0  running 0  waiting 2  failed 0  stale 2  of 4
+      ETA -
+      workers 1 alive  slots 2  FILE SYSTEM, N free
+      attention
+       ! stale  TASK held by HOST:PID, last sign TIME ago; taken back in TIME  flockwork reclaim HERE/s.flock TASK
+       ! stale  TASK held by HOST:PID, last sign TIME ago; taken back in TIME  flockwork reclaim HERE/s.flock TASK
+    ");
     world.store.pause("the disk is full\x1b[2J").unwrap();
     let paused = shown(&world, Format::Table);
-    assert!(paused.contains("paused   no new tasks are taken: the disk is full\\u{1b}[2J"), "{paused}");
+    assert!(
+        paused.contains("! paused  no new tasks are taken: the disk is full\\u{1b}[2J"),
+        "{paused}"
+    );
     drop(crew);
 }
 
@@ -55,8 +128,11 @@ fn stale_tasks_and_their_commands_are_shown() {
 fn a_store_of_a_program_has_figures_too() {
     for codec in [Codec::Bincode, Codec::Json] {
         let text = shown(&World::program(codec), Format::Table);
-        assert!(text.contains("ok 4   running 0   waiting 0   failed 2   of 6"), "{text}");
-        assert!(text.contains("! failed   2, all no luck"), "{text}");
+        assert!(
+            text.contains("ok 4  running 0  waiting 0  failed 2  of 6"),
+            "{text}"
+        );
+        assert!(text.contains("! failed  2, all no luck"), "{text}");
     }
 }
 
@@ -69,7 +145,10 @@ fn figures_are_numbers_in_every_format() {
     assert!(csv.contains("\ntasks,4\n"), "{csv}");
     let line = text(&summary, Format::Jsonl, None).unwrap();
     let value: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((value["waiting"].as_u64(), value["rate"].is_null()), (Some(4), true));
+    assert_eq!(
+        (value["waiting"].as_u64(), value["rate"].is_null()),
+        (Some(4), true)
+    );
 }
 
 #[test]

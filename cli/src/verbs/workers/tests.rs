@@ -9,15 +9,37 @@ use crate::view::testing::{Gate, World, report};
 fn listed(world: &World, format: Format) -> String {
     let (table, notes) = table(&world.opened(), ago::now()).unwrap();
     assert_eq!(notes, Vec::<String>::new());
-    world.masked(&table.text(format, None).unwrap())
+    let text = table.text(format, None).unwrap();
+    world.masked(&text.replace(&format!("  {}  ", std::process::id()), "  PID  "))
 }
 
 #[test]
 fn workers_that_left_are_known_by_their_journals() {
     let world = World::sweep("{\"alpha\": 1, \"name\": \"a\"}\n");
     world.run(|_, _| Ok(report(b"", b"")));
-    insta::assert_snapshot!(listed(&world, Format::Table), @"");
-    insta::assert_snapshot!(listed(&world, Format::Json), @"");
+    insta::assert_snapshot!(listed(&world, Format::Table), @r"
+    WORKER  HOST  PID  SLOTS  STATE  RUNNING  OK  FAILED  BUSY  LAST_SIGN
+    WORKER  HOST  PID  left  1  0
+    ");
+    insta::assert_snapshot!(listed(&world, Format::Json), @r#"
+    {
+      "schema": "flockwork.workers/1",
+      "workers": [
+        {
+          "worker": "WORKER",
+          "host": "HOST",
+          "pid": N,
+          "slots": null,
+          "state": "left",
+          "running": "",
+          "ok": 1,
+          "failed": 0,
+          "busy": N,
+          "last_sign": null
+        }
+      ]
+    }
+    "#);
     assert!(listed(&World::program(Codec::Json), Format::Plain).contains("\tleft\t\t4\t2\t"));
 }
 
