@@ -19,4 +19,4 @@ pub(crate) mod task;
 pub(crate) mod workers;
 
 #[cfg(test)]
-pub(crate) mod testing;
+pub(crate) mod tests;

@@ -64,11 +64,6 @@ impl Selection {
         self.may_want(state) && (!told_apart || self.states.contains(&of_kind))
     }
 
-    /// Says whether running and stale tasks must be told apart.
-    pub(crate) fn tells_stale(&self) -> bool {
-        self.states.contains(&StateArg::Stale) != self.states.contains(&StateArg::Running)
-    }
-
     /// Says whether parameters are needed to decide.
     pub(crate) fn asks_for_values(&self) -> bool {
         !self.matching.is_empty()
@@ -132,7 +127,6 @@ mod tests {
             of(&[StateArg::Stale]).wants(running, true)
                 && !of(&[StateArg::Stale]).wants(TaskState::Ok, false)
         );
-        assert!(of(&[StateArg::Stale]).tells_stale() && !of(&[StateArg::Ok]).tells_stale());
     }
 
     #[test]

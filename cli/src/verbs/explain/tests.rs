@@ -6,7 +6,7 @@ use flockwork::{Codec, How};
 
 use super::*;
 use crate::task::Exit;
-use crate::view::testing::{Gate, World, failed, report, silence};
+use crate::view::tests::{Gate, World, failed, report, silence};
 
 const TABLE: &str = "{\"alpha\": 0.1, \"name\": \"a\"}\n{\"alpha\": 0.2, \"name\": \"b\"}\n{\"alpha\": 0.3, \"name\": \"c\"}\n";
 
@@ -185,7 +185,7 @@ fn a_running_task_says_who_holds_it_and_when_it_is_given_up() {
         .unwrap();
     insta::assert_snapshot!(said(&world, &waits, Format::Table).replace(&waits, "TASK"), @r"
     TASK is waiting: nobody has taken it yet
-      1 tasks wait in all
+      1 task waits in all
       1 worker with 2 slots, 2 tasks running
       next  it is taken by the next worker that is free
     ");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::task::Exit;
-use crate::view::testing::{Gate, World, failed, report};
+use crate::view::tests::{Gate, World, failed, report};
 
 const TABLE: &str = "{\"alpha\": 1, \"name\": \"a\"}\n{\"alpha\": 2, \"name\": \"b\"}\n";
 

@@ -4,7 +4,7 @@ use flockwork::Codec;
 
 use super::*;
 use crate::task::Exit;
-use crate::view::testing::{Gate, World, failed, report};
+use crate::view::tests::{Gate, World, failed, report};
 
 const TABLE: &str = "{\"alpha\": 0.1, \"name\": \"it's\"}\n{\"alpha\": 0.2, \"name\": \"\\u001b[2J\"}\n";
 

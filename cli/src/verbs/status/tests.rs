@@ -4,7 +4,7 @@ use flockwork::Codec;
 
 use super::*;
 use crate::task::Exit;
-use crate::view::testing::{Gate, World, failed, report, silence};
+use crate::view::tests::{Gate, World, failed, report, silence};
 
 const TABLE: &str = "{\"alpha\": 0.1, \"name\": \"a\"}\n{\"alpha\": 0.2, \"name\": \"b\"}\n\
                      {\"alpha\": 0.3, \"name\": \"c\"}\n{\"alpha\": 0.4, \"name\": \"d\"}\n";

@@ -4,7 +4,7 @@ use flockwork::Codec;
 
 use super::*;
 use crate::args::Format;
-use crate::view::testing::{Gate, World, report};
+use crate::view::tests::{Gate, World, report};
 
 fn listed(world: &World, format: Format) -> String {
     let (table, notes) = table(&world.opened(), ago::now()).unwrap();
