@@ -117,10 +117,14 @@ impl Summary {
         let now = ago::now();
         let status = opened.store.status()?;
         let mut notes = Vec::new();
-        let running = RunningNow::look(&opened.store, now).unwrap_or_else(|error| {
-            notes.push(error.to_string());
-            RunningNow::default()
-        });
+        // Looking costs a listing of all shards that are not cleaned.
+        let running = match status.running() {
+            0 => RunningNow::default(),
+            _ => RunningNow::look(&opened.store, now).unwrap_or_else(|error| {
+                notes.push(error.to_string());
+                RunningNow::default()
+            }),
+        };
         let submitted = opened.submitted().unwrap_or_else(|failed| {
             notes.push(failed.text());
             None
