@@ -68,7 +68,7 @@ impl Drop for Steward {
 /// A number below a hundred that differs from worker to worker.
 fn chance() -> u32 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    (now.map_or(0, |now| now.subsec_nanos() / 1000) + std::process::id()) % 100
+    (now.map_or(0, |now| now.subsec_micros()) + std::process::id()) % 100
 }
 
 /// Returns the settings of a sweep's master.

@@ -44,8 +44,8 @@ impl Store {
     /// Cancels tasks: each ends as a failure of the kind [`FailureKind::Cancelled`], and is not tried again.
     ///
     /// Workers notice at their next heartbeat (a fifth of the lease) and ask the task to stop:
-    /// [`Task::should_stop`](crate::Task::should_stop). An output that it gives all the same counts if no master was
-    /// handed the failure before. A batch is cancelled as a whole; outputs that its tasks have are kept. Tasks that
+    /// [`Task::should_stop`](crate::Task::should_stop). A task that does not heed it keeps its slot; an output that it
+    /// gives all the same counts if no master was handed the failure before. A batch is cancelled as a whole; outputs that its tasks have are kept. Tasks that
     /// are not in the store yet are not cancelled. [`retry`](Store::retry) takes it back.
     ///
     /// ```

@@ -104,12 +104,12 @@ impl Wanted {
         picked
     }
 
-    /// How many of the named tasks are in none of these ranges and yet in the store: (those that have ended and were
-    /// cleaned, those that are not there).
+    /// What became of the named tasks that were not seen: how many are in done files, and how many are not there.
     pub(super) fn others(&self, store: &Store, seen: &BTreeSet<TaskId>) -> Result<(u64, u64)> {
         let (mut ended, mut absent) = (0, 0);
+        let mut archive = Archive::default();
         for task in self.0.iter().flatten().filter(|task| !seen.contains(task)) {
-            match is_archived(store, *task)? {
+            match archive.holds(store, *task)? {
                 true => ended += 1,
                 false => absent += 1,
             }
@@ -174,15 +174,45 @@ pub(super) fn tasks_of(
     by_names.or_else(by_file).unwrap_or(1)
 }
 
-/// Says whether a task lies in a shard with a done file.
-fn is_archived(store: &Store, task: TaskId) -> Result<bool> {
-    if !list_rounds(store)?.contains(&task.round) {
-        return Ok(false);
+/// The done files of a round, as far as they were asked for.
+#[derive(Default)]
+struct Archive {
+    round: Option<(RoundNumber, Option<DirRef>)>,
+    done: BTreeSet<ShardNumber>,
+    /// The last shard that was asked for, and where it ends.
+    shard: Option<(ShardNumber, u64)>,
+}
+
+impl Archive {
+    /// Says whether a task lies in a shard with a done file; cheap if tasks are asked for in order.
+    fn holds(&mut self, store: &Store, task: TaskId) -> Result<bool> {
+        if self.round.as_ref().is_none_or(|(round, _)| *round != task.round) {
+            self.turn_to(store, task.round)?;
+        }
+        let Some((_, Some(dir))) = &self.round else {
+            return Ok(false);
+        };
+        let Some(shard) = self.done.range(..=ShardNumber(task.number)).next_back() else {
+            return Ok(false);
+        };
+        let end = match self.shard {
+            Some((known, end)) if known == *shard => end,
+            _ => DoneFile::read_header(dir, *shard)?.end,
+        };
+        self.shard = Some((*shard, end));
+        Ok(task.number < end)
     }
-    let round = store.round_dir(task.round)?;
-    let listing = list_round(&round).during("cannot list", round.path())?;
-    let Some(shard) = listing.done.range(..=ShardNumber(task.number)).next_back() else {
-        return Ok(false);
-    };
-    Ok(task.number < DoneFile::read_header(&round, *shard)?.end)
+
+    fn turn_to(&mut self, store: &Store, round: RoundNumber) -> Result<()> {
+        *self = Archive::default();
+        let dir = match list_rounds(store)?.contains(&round) {
+            true => Some(store.round_dir(round)?),
+            false => None,
+        };
+        if let Some(dir) = &dir {
+            self.done = list_round(dir).during("cannot list", dir.path())?.done;
+        }
+        self.round = Some((round, dir));
+        Ok(())
+    }
 }

@@ -121,6 +121,8 @@ impl Before {
                     copy.extend_from_slice(if is_new { frame.raw } else { &[] });
                     self.failed_for_good += u64::from(is_new);
                 }
+                // New attempts were granted after it.
+                RecordKind::Failure if is_last_failure(&frame) => {}
                 RecordKind::Failure => drop(self.failed.insert(frame.index)),
                 _ => {}
             }

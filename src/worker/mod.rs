@@ -53,7 +53,8 @@ pub trait Worker: Send + Sync + 'static {
     /// # Errors
     ///
     /// An error, or a panic, is a failure of this attempt: it is kept with the task, and the task is tried again
-    /// as often as the store's `retries` allow. An error after [`Task::should_stop`] said yes because the worker
+    /// as often as the store's `retries` allow. A [`TaskError`](crate::TaskError) can say more, and that no further
+    /// attempt would help. An error after [`Task::should_stop`] said yes because the worker
     /// was told to stop is no failure: the task is given back.
     fn process(&self, input: Self::Input, task: &Task<'_>) -> Result<Self::Output, BoxError>;
 }

@@ -241,10 +241,12 @@ const VERBS: &[Verb] = &[
             ("doctor /proj", ""),
             (
                 "doctor /proj --peer",
-                "on a second host, while `doctor /proj` runs on the first",
+                "on two hosts at about the same time: what they see of each other",
             ),
         ],
-        "",
+        "Each test makes a few files in the directory and removes them. `--peer` waits for the other host; without it \
+         nothing is waited for. Exit code 1 if something fails: then a store would not work there, or a lock does not \
+         do what it says. What is only worth knowing is a warning.",
     ),
     (
         "completions",
@@ -262,6 +264,15 @@ const VERBS: &[Verb] = &[
 
 const SIGNALS: &str = "\
 Signals (INT, TERM, HUP, USR2, XCPU): the first stops in an orderly way, the second at once. USR1 tells what runs now.";
+
+const SETTINGS: &str = "\
+Settings: flockwork.toml in the current directory gives defaults for long flags, in a table for each verb or in [all]:
+  [all]
+  store = \"sweep.flock\"
+  [run]
+  workers = 4
+  quiet = true            # --quiet=false takes it back
+What is typed counts first, then FLOCKWORK_STORE and FLOCKWORK_COLOR, the file, the store's own settings, the defaults.";
 
 const CODES: &str = "\
 Exit codes:
@@ -288,7 +299,7 @@ pub(crate) fn describe(command: Command) -> Command {
     ];
     let command = command
         .after_help(format!("{}\n\nThe store is a directory, by habit NAME.flock. If it is not named it is $FLOCKWORK_STORE, or the only *.flock here.", examples(&top)))
-        .after_long_help(format!("{}\n\n{SIGNALS}\n\n{CODES}", examples(&top)));
+        .after_long_help(format!("{}\n\n{SETTINGS}\n\n{SIGNALS}\n\n{CODES}", examples(&top)));
     VERBS.iter().fold(command, |command, (name, about, lines, more)| {
         command.mut_subcommand(name, |verb| {
             let examples = examples(lines);

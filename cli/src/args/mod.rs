@@ -14,7 +14,7 @@ pub(crate) use read::{
     Sort, StateArg, StatusArgs,
 };
 pub(crate) use steer::{CancelArgs, CleanArgs, PauseArgs, ResumeArgs, RetryArgs, SelectFlags};
-pub(crate) use sweep::{LimitFlags, ParamsFormat, StoreFlags, SubmitArgs, SweepFlags};
+pub(crate) use sweep::{LimitFlags, StoreFlags, SubmitArgs, SweepFlags};
 pub(crate) use work::{RunArgs, WaitArgs, WorkFlags, WorkerArgs};
 
 /// The whole command line.

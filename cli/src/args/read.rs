@@ -169,13 +169,13 @@ pub(crate) struct CollectArgs {
 /// What `doctor` is given.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// A store, or any directory
+    /// A store, or any directory; if it is not given, the only *.flock here, else this directory
     #[arg(value_name = "DIR", env = "FLOCKWORK_STORE")]
     pub(crate) dir: Option<PathBuf>,
-    /// Be the second host of the tests that need two: start it there, then `doctor` here
+    /// Also do the tests that need two hosts: run the same command on both at about the same time
     #[arg(long)]
     pub(crate) peer: bool,
-    /// How long to wait for the other host
+    /// How long to wait for the other host, with --peer
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = times::parse)]
     pub(crate) timeout: Duration,
     /// How to write it on stdout

@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use flockwork::app::{Place, times};
 use flockwork::{Durability, Sharing, StoreConfig};
 
+use crate::sweep::table::Format;
+
 /// What `submit` is given.
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
@@ -27,7 +29,7 @@ pub(crate) struct SweepFlags {
     pub(crate) params: Option<PathBuf>,
     /// How the table is written, if its name does not tell
     #[arg(long, value_name = "FORMAT", value_enum)]
-    pub(crate) params_format: Option<ParamsFormat>,
+    pub(crate) params_format: Option<Format>,
     /// A parameter and its values: `alpha=0.1,0.2`, `seed=1..100`, `x=0..1..0.1`; several give all combinations
     #[arg(long, value_name = "NAME=VALUES")]
     pub(crate) sweep: Vec<String>,
@@ -107,17 +109,6 @@ pub(crate) struct LimitFlags {
     /// Tasks that a worker takes at once; for tasks of some milliseconds [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch: Option<u32>,
-}
-
-/// How a table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ParamsFormat {
-    /// Cells separated by `|`
-    Pipe,
-    Csv,
-    Tsv,
-    /// An object in each line
-    Jsonl,
 }
 
 /// Settings of a store; they count when it is made.

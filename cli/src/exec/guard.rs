@@ -18,6 +18,8 @@ pub(super) const TOKENS: &str = "FLOCKWORK_GUARD";
 const WELL: &[u8] = b".";
 /// Between two looks for processes that were just being started.
 const PAUSE: Duration = Duration::from_millis(50);
+/// So many looks must find nothing.
+const QUIET_LOOKS: u32 = 3;
 /// After so many looks what is left cannot be killed.
 const MOST_LOOKS: u32 = 200;
 
@@ -101,8 +103,8 @@ fn stand(pipe: impl Read, token: &str) -> u8 {
         } else {
             quiet + 1
         };
-        // Twice: one may have been between its parent's look and its own start.
-        if quiet == 2 {
+        // One that is just beginning another program shows no variables for a moment.
+        if quiet == QUIET_LOOKS {
             return 0;
         }
         std::thread::sleep(PAUSE);

@@ -67,8 +67,6 @@ pub(crate) enum Ended {
     Failed {
         /// One line; failures with the same line have the same cause.
         message: String,
-        /// It took too long.
-        timeout: bool,
         /// Another attempt may help.
         retry: bool,
         report: Report,
@@ -110,17 +108,16 @@ pub(crate) fn run(job: &Job<'_>) -> Ended {
         job,
         began: Instant::now(),
     };
-    let (message, timeout, retry) = match attempt.run(&mut report) {
+    let (message, retry) = match attempt.run(&mut report) {
         Ok(()) => return Ended::Ok(report),
         Err(Fault::Stopped) => return Ended::Stopped,
-        Err(Fault::Timeout(message)) => (message, true, true),
-        Err(Fault::Trouble(message)) => (message, false, true),
-        Err(Fault::Hopeless(message)) => (message, false, false),
-        Err(Fault::Refused(message)) => (message, false, helps(job.limits, report.exit)),
+        Err(Fault::Timeout(message)) => (message, true),
+        Err(Fault::Trouble(message)) => (message, true),
+        Err(Fault::Hopeless(message)) => (message, false),
+        Err(Fault::Refused(message)) => (message, helps(job.limits, report.exit)),
     };
     Ended::Failed {
         message,
-        timeout,
         retry,
         report,
     }

@@ -46,6 +46,12 @@ pub(crate) fn set(color: Color) {
         Color::Auto => AutoStream::choice(&std::io::stdout()) != ColorChoice::Never,
     };
     ON.store(on, Ordering::SeqCst);
+    // The talk on stderr decides for itself, unless somebody has decided.
+    match color {
+        Color::Always => flockwork::app::set_colour(true),
+        Color::Never => flockwork::app::set_colour(false),
+        Color::Auto => {}
+    }
 }
 
 /// Returns the text as it should look on stdout.

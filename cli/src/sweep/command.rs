@@ -204,7 +204,7 @@ mod tests {
                 .unwrap()
                 .shown(&fill(&columns, &values))
         };
-        assert_eq!(shown(false), "run '--x=a\\nb\\u{1b}'");
-        assert_eq!(shown(true), "run --x='a\\nb\\u{1b}'");
+        assert_eq!(shown(false), "run '--x=a\\nb\\x1b'");
+        assert_eq!(shown(true), "run --x='a\\nb\\x1b'");
     }
 }

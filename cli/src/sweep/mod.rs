@@ -2,7 +2,6 @@
 
 pub(crate) mod command;
 mod guard;
-mod nearest;
 pub(crate) mod pattern;
 pub(crate) mod rows;
 pub(crate) mod shown;

@@ -21,8 +21,8 @@ use std::path::Path;
 
 use flockwork::app::exit::Failed;
 
-use super::nearest::nearest;
 use super::shown::plain;
+use crate::nearest::nearest;
 use crate::task::Bytes;
 
 /// What placeholders stand for, in one attempt.

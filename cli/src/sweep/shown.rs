@@ -2,33 +2,14 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Returns the text with control characters written as escapes, such as `\n` and `\u{1b}`.
-///
-/// Also escaped are the characters that turn the direction of writing, and line ends that are no control characters.
-pub(crate) fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            _ if steers(letter) => {
-                // Writing to a string does not fail.
-                let _ = write!(shown, "{}", letter.escape_unicode());
-            }
-            _ => shown.push(letter),
-        }
-    }
-    shown
-}
+use crate::output;
 
-fn steers(letter: char) -> bool {
-    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    letter.is_control() || turns || matches!(letter, '\u{2028}' | '\u{2029}')
+/// Returns the text with control characters, and those that turn the direction of writing, as escapes.
+pub(crate) fn plain(text: &str) -> String {
+    output::escape(text).into_owned()
 }
 
 /// Returns a path for people.
@@ -75,7 +56,7 @@ mod tests {
     fn nothing_that_steers_a_terminal_is_shown() {
         assert_eq!(
             plain("a\x1b[31m\nb\u{202e}\u{9b}"),
-            "a\\u{1b}[31m\\nb\\u{202e}\\u{9b}"
+            "a\\x1b[31m\\nb\\u{202e}\\x9b"
         );
         assert_eq!(words(["a b", "x\ny", "", "--n={n}"]), "'a b' 'x\\ny' '' --n={n}");
     }

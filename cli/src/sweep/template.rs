@@ -16,9 +16,9 @@ use flockwork::app::exit::Failed;
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 
-use super::nearest::nearest;
 use super::pattern::{Fill, name_of};
 use super::shown::plain;
+use crate::nearest::nearest;
 use crate::task::Bytes;
 
 /// Names that a template knows beside the columns.

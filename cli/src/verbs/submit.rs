@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flockwork::app::exit::{Ended, Failed, OK};
-use flockwork::app::{self, Screen, times};
+use flockwork::app::{self, Screen};
 use flockwork::{Store, StoreConfig};
 
-use crate::args::{LimitFlags, ParamsFormat, StoreFlags, SubmitArgs, SweepFlags};
+use crate::args::{LimitFlags, StoreFlags, SubmitArgs, SweepFlags};
 use crate::output;
 use crate::sweep::shown::plain;
 use crate::sweep::spec::{Limits, Sweep, Timeout};
 use crate::sweep::submit::{Submission, Submitted};
-use crate::sweep::table::{Format, TableSpec};
+use crate::sweep::table::TableSpec;
 use crate::sweep::units::parse_size;
 use crate::words;
 
@@ -96,10 +96,10 @@ fn told(path: &Path, submitted: &Submitted) -> String {
     let what = match (submitted.added, submitted.known) {
         (0, _) => format!("{} are there already, none is new", words::tasks(submitted.known)),
         (added, 0) => format!("{} from {source} ({columns})", words::tasks(added)),
-        (added, known) => format!(
-            "{} from {source} ({columns}) beside {} that are there already",
+        (added, _) => format!(
+            "{} from {source} ({columns}), now {} in all",
             words::tasks(added),
-            words::count(known)
+            words::count(submitted.total)
         ),
     };
     match submitted.first.first() {
@@ -144,12 +144,7 @@ fn submission(flags: &SweepFlags) -> Result<Submission, Failed> {
     Ok(Submission {
         table: TableSpec {
             params: flags.params.clone(),
-            format: flags.params_format.map(|format| match format {
-                ParamsFormat::Pipe => Format::Pipe,
-                ParamsFormat::Csv => Format::Csv,
-                ParamsFormat::Tsv => Format::Tsv,
-                ParamsFormat::Jsonl => Format::Jsonl,
-            }),
+            format: flags.params_format,
             each_line: flags.each_line.clone(),
             sweeps: flags.sweep.iter().map(Into::into).collect(),
             zip: flags.zip,
@@ -192,23 +187,12 @@ fn limits(flags: &LimitFlags) -> Result<Limits, Failed> {
 
 /// Reads `4m` or `20x`.
 pub(super) fn timeout(text: &str) -> Result<Timeout, Failed> {
-    let wrong = |why: &str| {
+    Timeout::parse(text).map_err(|why| {
         Failed::usage(
             format!("--timeout {text:?}: {why}"),
             "write it as 90s, 4m or 1h30m, or as 20x for twenty times the median",
         )
-    };
-    if let Some(times) = text.strip_suffix('x') {
-        return match times.parse::<f64>() {
-            Ok(times) if times.is_finite() && times >= 1.0 => Ok(Timeout::TimesMedian(times)),
-            _ => Err(wrong("it is no number of at least 1 before the x")),
-        };
-    }
-    match times::parse(text) {
-        Ok(time) if time.is_zero() => Err(wrong("it is longer than nothing")),
-        Ok(time) => Ok(Timeout::After(time)),
-        Err(error) => Err(wrong(&error)),
-    }
+    })
 }
 
 /// Says whether anything was typed that says what is run.

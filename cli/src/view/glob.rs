@@ -101,8 +101,9 @@ mod tests {
 
     #[test]
     fn many_stars_do_not_take_for_ever() {
-        let begun = std::time::Instant::now();
-        assert!(!matches(&("a*".repeat(30) + "b"), &"a".repeat(3_000)));
-        assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+        // Trying every way to share the letters among the stars would not end today.
+        let pattern = "a*".repeat(30) + "b";
+        assert!(!matches(&pattern, &"a".repeat(3_000)));
+        assert!(matches(&pattern, &("a".repeat(3_000) + "b")));
     }
 }

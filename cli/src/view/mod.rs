@@ -8,7 +8,6 @@ pub(crate) mod glob;
 pub(crate) mod journals;
 pub(crate) mod listing;
 pub(crate) mod live;
-mod mount;
 mod opaque;
 pub(crate) mod opened;
 pub(crate) mod output;

@@ -136,7 +136,7 @@ mod tests {
         hint: did you mean alpha?
         ");
         insta::assert_snapshot!(refused("x\x1b[2J=1", &columns()), @r"
-        error: no parameter is named 'x\u{1b}[2J'
+        error: no parameter is named 'x\x1b[2J'
         hint: the parameters are alpha, beta
         ");
         insta::assert_snapshot!(refused("alpha", &columns()), @r"

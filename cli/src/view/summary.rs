@@ -7,9 +7,9 @@ use flockwork::app::exit::Failed;
 
 use super::attention::{self, Attention};
 use super::journals::{Journals, Pace, WINDOW};
-use super::mount;
 use super::opened::Opened;
 use super::running::RunningNow;
+use crate::doctor::mount;
 use crate::output::ago;
 use crate::words;
 
@@ -166,7 +166,9 @@ impl Summary {
             alive: alive.len() as u64,
             lost: lost.len() as u64,
             slots: slots(&alive),
-            file_system: mount::of(opened.store.path()),
+            file_system: mount::of(opened.store.path())
+                .ok()
+                .map(|mount| (mount.fs_type, mount.source)),
             free_space: status.free_space,
             attention: Vec::new(),
             notes: Vec::new(),

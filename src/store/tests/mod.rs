@@ -14,6 +14,7 @@ mod masters;
 mod open_ended;
 mod pauses;
 mod power;
+mod readers;
 mod steering;
 mod trouble;
 mod twins;

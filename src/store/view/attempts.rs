@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::running::{HeldLock, first_header};
 use super::shard::ShardView;
 use super::span::Place;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::fs::{DirRef, Flock, is_foreign, is_gone, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, TaskId};
@@ -29,6 +29,8 @@ pub struct AttemptStatus {
     pub state: AttemptState,
     /// Whether a person granted new attempts after it.
     pub again: bool,
+    /// What that person had to say to the new attempts.
+    pub note: Option<String>,
     /// Why it ended so, as whoever ended it has noted.
     pub why: Option<String>,
     /// The worker or master that noted it: not the attempt's own, if that was given up.
@@ -70,6 +72,8 @@ pub enum AttemptState {
     Failed,
     /// Its worker died or fell silent.
     Lost,
+    /// The task failed for good, or was cancelled: there is no further attempt unless a person grants it.
+    Final,
     /// It was given back.
     Back,
     /// Its outcome was found damaged and put aside.
@@ -123,15 +127,17 @@ impl Store {
                 (Place::Listed(input), Some(listed)) => {
                     let index = task.number - input.stem.0;
                     let found = attempts_in(self, &listed.dir, input.stem, index);
-                    let found = found.during("cannot read attempts in", listed.dir.path())?;
-                    if !found.is_empty() || !input_is_gone(&listed.dir, input.stem) {
+                    if let Some(found) = found.during("cannot read attempts in", listed.dir.path())? {
                         return Ok(found);
                     }
                 }
                 _ => return self.archived_attempt(&shard, task.number),
             }
         }
-        Ok(Vec::new())
+        let step = format!("the files of task {task} are gone, and no done file has it, in");
+        Err(Error::new(ErrorKind::Damaged, step)
+            .at(self.rounds().path())
+            .with_hint("try again"))
     }
 
     fn archived_attempt(&self, shard: &ShardView, number: u64) -> Result<Vec<AttemptStatus>> {
@@ -144,22 +150,29 @@ impl Store {
     }
 }
 
-/// Whether the input file has been cleaned, by a fresh listing.
-fn input_is_gone(dir: &DirRef, stem: Stem) -> bool {
-    let mut is_there = false;
-    let wanted = [Kind::In, Kind::Out].map(|kind| layout::plain_name(stem, kind));
-    let listed = dir.list(&mut |name| is_there |= wanted.iter().any(|wanted| wanted == name));
-    listed.is_err() || !is_there
-}
-
 /// Reads all attempts at an input file; `index` is the position in it of the task that was asked for.
-fn attempts_in(store: &Store, dir: &DirRef, stem: Stem, index: u64) -> io::Result<Vec<AttemptStatus>> {
+///
+/// `None`: some of its files went away meanwhile, so it is being cleaned.
+fn attempts_in(
+    store: &Store,
+    dir: &DirRef,
+    stem: Stem,
+    index: u64,
+) -> io::Result<Option<Vec<AttemptStatus>>> {
     let mut names = Vec::new();
     match dir.list(&mut |name| names.extend(Entry::parse(name).filter(|entry| entry.stem == stem))) {
-        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        Err(error) if is_gone(&error) => return Ok(None),
         answer => answer?,
     }
-    let accepted = accepted_header(dir, stem, &names)?;
+    let is_there = |kind| names.iter().any(|name: &Entry| name.kind == kind);
+    let accepted = match is_there(Kind::Out) {
+        true => match accepted_header(dir, stem)? {
+            Some(accepted) => accepted,
+            None => return Ok(None),
+        },
+        false if is_there(Kind::In) => None,
+        false => return Ok(None),
+    };
     let mut numbers: BTreeSet<Attempt> = names
         .iter()
         .filter(|entry| entry.kind != Kind::Checkpoint)
@@ -185,8 +198,14 @@ fn attempts_in(store: &Store, dir: &DirRef, stem: Stem, index: u64) -> io::Resul
             attempt,
             index,
         };
-        let mut status = one.read(state, accepted)?;
+        let Some(mut status) = one.read(state, accepted, has(Kind::Lock))? else {
+            return Ok(None);
+        };
         status.again = has(Kind::Again);
+        if status.again {
+            let marker = read_marker(dir, &stem.to_string(), attempt, Kind::Again);
+            status.note = marker.and_then(|marker| marker.note);
+        }
         found.push(status);
     }
     // Asked last, so that no sign of life is later; and only if it is needed.
@@ -197,31 +216,27 @@ fn attempts_in(store: &Store, dir: &DirRef, stem: Stem, index: u64) -> io::Resul
             status.silent_for = now.zip(sign).map(|(now, sign)| now.saturating_sub(sign));
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
-/// Reads whose outcome was accepted, and when it was written; `None` if there is none, or it is not whole.
-fn accepted_header(
-    dir: &DirRef,
-    stem: Stem,
-    names: &[Entry],
-) -> io::Result<Option<(AttemptHeader, Duration)>> {
-    if !names.iter().any(|name| name.kind == Kind::Out) {
-        return Ok(None);
-    }
+/// Whose outcome was accepted, and when it was written.
+type Accepted = (AttemptHeader, Duration);
+
+/// Reads whose outcome was accepted, if that file is whole so far; the outer `None`: the file is gone.
+fn accepted_header(dir: &DirRef, stem: Stem) -> io::Result<Option<Option<Accepted>>> {
     let mut bytes = Vec::new();
-    let read = dir
-        .open_read(&layout::plain_name(stem, Kind::Out))
-        .and_then(|file| {
-            match file.read(SMALL_FILE, &mut bytes) {
-                Err(error) if is_foreign(&error) => {}
-                answer => answer?,
-            }
-            file.fresh()
-        });
+    let name = layout::plain_name(stem, Kind::Out);
+    let read = dir.open_read(&name).and_then(|file| {
+        match file.read(SMALL_FILE, &mut bytes) {
+            Err(error) if is_foreign(&error) => {}
+            answer => answer?,
+        }
+        file.fresh()
+    });
     match read {
-        Ok(stat) => Ok(first_header(&bytes).map(|header| (header, stat.mtime))),
-        Err(error) if is_gone(&error) || is_foreign(&error) => Ok(None),
+        Ok(stat) => Ok(Some(first_header(&bytes).map(|header| (header, stat.mtime)))),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) if is_foreign(&error) => Ok(Some(None)),
         Err(error) => Err(error),
     }
 }
@@ -233,7 +248,7 @@ fn state_of(has: impl Fn(Kind) -> bool) -> AttemptState {
 
 const MARKERS: [(Kind, AttemptState); 7] = [
     (Kind::Damaged, AttemptState::Damaged),
-    (Kind::Final, AttemptState::Failed),
+    (Kind::Final, AttemptState::Final),
     (Kind::Fail, AttemptState::Failed),
     (Kind::Back, AttemptState::Back),
     (Kind::Lost, AttemptState::Lost),
@@ -255,16 +270,19 @@ struct One<'a> {
 }
 
 impl One<'_> {
+    /// Reads it; `None` if its lock file was there and is gone.
     fn read(
         &self,
         state: AttemptState,
-        accepted: Option<&(AttemptHeader, Duration)>,
-    ) -> io::Result<AttemptStatus> {
+        accepted: Option<&Accepted>,
+        has_lock: bool,
+    ) -> io::Result<Option<AttemptStatus>> {
         let base = self.stem.to_string();
         let name = layout::attempt_name(&base, self.attempt, Kind::Lock);
         let mut bytes = Vec::new();
         match self.dir.read(&name, self.store.file_limit(), &mut bytes) {
-            // Removed by hand, cleaned, or planted.
+            Err(error) if is_gone(&error) && has_lock => return Ok(None),
+            // Removed by hand, or planted.
             Err(error) if is_gone(&error) || is_foreign(&error) => {}
             answer => answer?,
         }
@@ -292,7 +310,7 @@ impl One<'_> {
                 false => LockSeen::Unknown,
             };
         }
-        Ok(status)
+        Ok(Some(status))
     }
 
     /// Of records with the same position the last counts.
@@ -334,6 +352,7 @@ impl AttemptStatus {
             attempt: attempt.0,
             state,
             again: false,
+            note: None,
             why: None,
             by: None,
             worker: header.map(|header| header.worker.to_string()),

@@ -107,8 +107,12 @@ impl Store {
         let mut all = Vec::new();
         for shard in Walk::new(self)? {
             let shard = shard?;
+            if shard.has_done && shard.listed.is_none() {
+                continue;
+            }
+            let spans = shard.spans(self)?;
             let Some(listed) = &shard.listed else { continue };
-            for span in shard.spans(self)? {
+            for span in spans {
                 let Place::Listed(input) = span.place else {
                     continue;
                 };

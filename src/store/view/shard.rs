@@ -2,7 +2,7 @@
 
 use super::span::{self, Span};
 use super::states::TaskSpan;
-use crate::error::{IoContext, Result};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::fs::{DirRef, is_gone};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, RoundNumber, ShardNumber, Stem, TaskId};
@@ -113,13 +113,17 @@ impl ShardView {
         let nothing = ShardState::default();
         let state = self.listed.as_ref().map_or(&nothing, |listed| &listed.state);
         if !self.has_done {
-            let count = |stem| match &self.listed {
-                // Without the mark of the shard's end its last input file itself must tell.
-                Some(listed) => {
-                    let name = layout::plain_name(stem, Kind::In);
-                    tasks_in(store, &listed.dir, &name).map_or(1, |tasks| tasks.max(1))
-                }
-                None => 1,
+            let Some(listed) = &self.listed else {
+                // Never in silence: a file server may have given a wrong answer.
+                let path = self.round_dir.path().join(layout::shard_name(self.number));
+                return Err(Error::new(ErrorKind::Damaged, "gone, and without a done file:")
+                    .at(path)
+                    .with_hint("try again; if it stays so, somebody has removed it"));
+            };
+            // Without the mark of the shard's end its last input file itself must tell.
+            let count = |stem| {
+                let name = layout::plain_name(stem, Kind::In);
+                tasks_in(store, &listed.dir, &name).map_or(1, |tasks| tasks.max(1))
             };
             return Ok(span::listed(state, count));
         }

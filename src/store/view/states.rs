@@ -23,7 +23,7 @@ pub enum TaskState {
     },
     /// It has an output.
     Ok,
-    /// Its attempts are used up.
+    /// Its attempts are used up, or one of them was to be the last.
     Failed {
         /// The attempts that were made.
         attempts: u32,

@@ -1,18 +1,51 @@
 //! Guards on real processes.
 
 use super::*;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// A token that no other test has, also in another process.
+fn token() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}{count:016x}", std::process::id())
+}
 
-fn sleeper(tokens: &str, script: &str) -> Child {
-    Command::new("/bin/sh")
+/// A command, ended with the test.
+struct Sleeper(Child);
+
+impl std::ops::Deref for Sleeper {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Sleeper {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        if self.0.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = rustix::process::kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+            let _ = self.0.wait();
+        }
+    }
+}
+
+fn sleeper(tokens: &str, script: &str) -> Sleeper {
+    let child = Command::new("/bin/sh")
         .args(["-c", script])
         .env(TOKENS, tokens)
         .process_group(0)
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Sleeper(child)
 }
 
 fn is_killed(child: &mut Child) -> bool {
@@ -37,19 +70,19 @@ fn line(child: &mut Child) -> String {
 
 #[test]
 fn it_kills_its_own_with_their_groups_and_nobody_else() {
-    let other = TOKEN.replace('0', "f");
-    let mut ours = sleeper(TOKEN, "echo; exec sleep 600");
-    let mut nested = sleeper(&format!("{other}:{TOKEN}"), "echo; exec sleep 600");
+    let (token, other) = (token(), token());
+    let mut ours = sleeper(&token, "echo; exec sleep 600");
+    let mut nested = sleeper(&format!("{other}:{token}"), "echo; exec sleep 600");
     let mut theirs = sleeper(&other, "echo; exec sleep 600");
     // A member of our group that has thrown away its variables.
-    let mut bare = sleeper(TOKEN, "env -i sleep 600 & echo $!; wait");
+    let mut bare = sleeper(&token, "env -i sleep 600 & echo $!; wait");
     // One whose name holds the token, and one whose other variable does.
-    let mut alike = sleeper("", &format!("echo; X={TOKENS}={TOKEN} exec sleep 600"));
+    let mut alike = sleeper("", &format!("echo; X={TOKENS}={token} exec sleep 600"));
     for child in [&mut ours, &mut nested, &mut theirs, &mut alike] {
         line(child);
     }
     let stray: i32 = line(&mut bare).parse().unwrap();
-    assert!(end_all(Path::new("/proc"), TOKEN));
+    assert_eq!(stand(io::empty(), &token), 0);
     assert!(is_killed(&mut ours) && is_killed(&mut nested) && is_killed(&mut bare));
     let gone = || Stat::of(Path::new("/proc"), Pid::from_raw(stray).unwrap()).is_none_or(|it| it.is_zombie);
     let until = Instant::now() + Duration::from_secs(20);
@@ -57,26 +90,25 @@ fn it_kills_its_own_with_their_groups_and_nobody_else() {
         assert!(Instant::now() < until, "a member of the group is left");
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(!end_all(Path::new("/proc"), TOKEN));
+    assert!(!end_all(Path::new("/proc"), &token));
     for mut child in [theirs, alike] {
         assert_eq!(child.try_wait().unwrap(), None);
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
 }
 
 #[test]
 fn a_process_that_joined_anothers_group_dies_alone() {
+    let token = token();
     // With job control each background process has a group; without it it is in that of its parent.
     let mut shell = sleeper(
         "",
-        &format!("{TOKENS}={TOKEN} sleep 600 & echo $!; wait; echo still here"),
+        &format!("{TOKENS}={token} sleep 600 & echo $!; wait; echo still here"),
     );
     let mut out = io::BufReader::new(shell.stdout.take().unwrap());
     let mut text = String::new();
     io::BufRead::read_line(&mut out, &mut text).unwrap();
     let until = Instant::now() + Duration::from_secs(20);
-    while !end_all(Path::new("/proc"), TOKEN) {
+    while !end_all(Path::new("/proc"), &token) {
         assert!(Instant::now() < until, "it was not found");
     }
     text.clear();
@@ -101,15 +133,16 @@ fn names_of_programs_do_not_confuse_it() {
 
 #[test]
 fn after_good_order_it_leaves_and_after_the_workers_death_it_kills() {
-    let mut command = sleeper(TOKEN, "echo; exec sleep 600");
+    let token = token();
+    let mut command = sleeper(&token, "echo; exec sleep 600");
     line(&mut command);
-    assert_eq!(stand(WELL, TOKEN), 0);
+    assert_eq!(stand(WELL, &token), 0);
     assert_eq!(command.try_wait().unwrap(), None);
     // Not even then for something that is no token.
     assert_eq!(stand(io::empty(), ""), 2);
     assert_eq!(stand(io::empty(), "no-token-but-long-enough"), 2);
     assert_eq!(command.try_wait().unwrap(), None);
-    assert_eq!(stand(io::empty(), TOKEN), 0);
+    assert_eq!(stand(io::empty(), &token), 0);
     assert!(is_killed(&mut command));
 }
 

@@ -182,7 +182,6 @@ impl Try {
         let began = Instant::now();
         match self.run() {
             Ended::Failed {
-                timeout: true,
                 retry: true,
                 report,
                 message,

@@ -125,7 +125,7 @@ fn a_name_that_is_no_column_is_an_error() {
     );
     assert_eq!(
         text("{BEGIN}\x1b"),
-        "error: the pattern `{BEGIN}\\u{1b}`: {BEGIN} is no column; the columns are alpha, beta\n\
+        "error: the pattern `{BEGIN}\\x1b`: {BEGIN} is no column; the columns are alpha, beta\n\
          hint: to write a brace as it is, double it: {{ and }}"
     );
     assert_eq!(

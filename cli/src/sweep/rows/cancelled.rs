@@ -34,6 +34,7 @@ pub(crate) struct Cancelled {
 }
 
 impl Cancelled {
+    #[cfg(test)]
     /// Reads the list of a store.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::lines::Lines;
 use super::{ReadRows, Table, TableRow, no_headline, without_nul};
-use crate::sweep::nearest::nearest;
+use crate::nearest::nearest;
 use crate::sweep::shown::plain;
 use crate::task::Bytes;
 

@@ -49,30 +49,17 @@ pub(crate) struct TableSpec {
 }
 
 /// How a table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
+    /// Cells separated by `|`
     Pipe,
     Csv,
     Tsv,
+    /// An object in each line
     Jsonl,
 }
 
 impl Format {
-    /// Reads the name of a format.
-    ///
-    /// # Errors
-    ///
-    /// A sentence with the names that there are.
-    pub(crate) fn parse(text: &str) -> Result<Format, String> {
-        match text {
-            "pipe" => Ok(Format::Pipe),
-            "csv" => Ok(Format::Csv),
-            "tsv" => Ok(Format::Tsv),
-            "jsonl" => Ok(Format::Jsonl),
-            _ => Err("the formats are pipe, csv, tsv and jsonl".to_owned()),
-        }
-    }
-
     fn of(path: &Path) -> Format {
         let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
         match extension.as_ref().and_then(|extension| extension.to_str()) {

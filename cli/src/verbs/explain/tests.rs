@@ -28,7 +28,7 @@ fn a_task_that_is_not_published_waits_for_workers() {
     insta::assert_snapshot!(said(&world, "1", Format::Table), @r"
     0000001 is waiting: it is submitted, and not in the store yet
       tasks are put in as others end; 1 comes before it
-      the store is paused: no licence\u{1b}[2J
+      the store is paused: no licence\x1b[2J
       next  nothing, until it is resumed  now: flockwork resume HERE/s.flock
     ");
     world.store.stop(How::Now, "wrong inputs").unwrap();
@@ -83,7 +83,7 @@ fn ended_tasks_say_how_they_ended_and_what_may_help() {
           "began_ms": N,
           "ended_ms": N,
           "seconds": N,
-          "why": null,
+          "why": "the task failed",
           "failure": {
             "kind": "error",
             "message": "over the timeout of TIME",
@@ -114,7 +114,7 @@ fn ended_tasks_say_how_they_ended_and_what_may_help() {
           "began_ms": N,
           "ended_ms": N,
           "seconds": N,
-          "why": null,
+          "why": "the task failed",
           "failure": {
             "kind": "error",
             "message": "over the timeout of TIME",
@@ -195,7 +195,7 @@ fn a_running_task_says_who_holds_it_and_when_it_is_given_up() {
 fn a_task_of_a_program_is_explained_without_commands_of_sweeps() {
     insta::assert_snapshot!(said(&World::program(Codec::Bincode), "2", Format::Table), @r"
     0000002 has failed, after one attempt
-      attempt 1  HOST:PID  failed: no luck
+      attempt 1  HOST:PID  TIME  failed: no luck
       next  nothing, until it is granted new attempts
     ");
 }

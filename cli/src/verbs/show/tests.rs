@@ -21,7 +21,7 @@ fn a_task_is_shown_with_its_command_and_attempts() {
     0000001  not in the store yet
       parameters  alpha=0.2
                   name=\x1b[2J
-      command  /bin/echo --alpha=0.2 '\u{1b}[2J'
+      command  /bin/echo --alpha=0.2 '\x1b[2J'
       settings  timeout TIME, output up to 1.0 MiB
     ");
     world.run(|row, _| match &*row.values[0].text() {
@@ -42,7 +42,7 @@ fn a_task_is_shown_with_its_command_and_attempts() {
     0000001  failed
       parameters  alpha=0.2
                   name=\x1b[2J
-      command  /bin/echo --alpha=0.2 '\u{1b}[2J'
+      command  /bin/echo --alpha=0.2 '\x1b[2J'
       attempts  1  HOST:PID  began TIME ago  took TIME  failed: killed by signal 9 (KILL)  cpu TIME  peak 3.0 MiB
                   2  HOST:PID  began TIME ago  took TIME  failed: killed by signal 9 (KILL)  cpu TIME  peak 3.0 MiB
       output  stdout 12 B, stderr 25 B  flockwork logs HERE/s.flock 0000001
@@ -57,7 +57,7 @@ fn a_task_is_shown_with_its_command_and_attempts() {
         "alpha": "0.2",
         "name": "\u001b[2J"
       },
-      "command": "/bin/echo --alpha=0.2 '\\u{1b}[2J'",
+      "command": "/bin/echo --alpha=0.2 '\\x1b[2J'",
       "attempts": [
         {
           "attempt": 1,
@@ -69,7 +69,7 @@ fn a_task_is_shown_with_its_command_and_attempts() {
           "began_ms": N,
           "ended_ms": N,
           "seconds": N,
-          "why": null,
+          "why": "the task failed",
           "failure": {
             "kind": "error",
             "message": "killed by signal 9 (KILL)",
@@ -100,7 +100,7 @@ fn a_task_is_shown_with_its_command_and_attempts() {
           "began_ms": N,
           "ended_ms": N,
           "seconds": N,
-          "why": null,
+          "why": "the task failed",
           "failure": {
             "kind": "error",
             "message": "killed by signal 9 (KILL)",
@@ -160,7 +160,7 @@ fn a_running_task_is_shown_with_its_holder() {
 fn a_task_of_a_program_is_shown_without_what_is_not_known() {
     insta::assert_snapshot!(shown(&World::program(Codec::Bincode), "2", Format::Table), @r"
     0000002  failed
-      attempts  1  HOST:PID  began TIME ago  failed: no luck
+      attempts  1  HOST:PID  began TIME ago  took TIME  failed: no luck
     ");
     insta::assert_snapshot!(shown(&World::program(Codec::Json), "1", Format::Table), @r"
     0000001  ok

@@ -46,7 +46,7 @@ fn a_store_that_is_done_tells_its_failures_by_cause() {
       median TIME  p95 TIME
       workers 0 alive  FILE SYSTEM, N free
       attention
-       ! failed  3, all exit 3 "\u{1b}[2J singular"\u{1b}[31m  flockwork ls HERE/s.flock -s failed
+       ! failed  3, all exit 3 "\u{1b}[2J singular"\x1b[31m  flockwork ls HERE/s.flock -s failed
     "#);
     insta::assert_snapshot!(shown(&world, Format::Json), @r#"
     {
@@ -78,7 +78,7 @@ fn a_store_that_is_done_tells_its_failures_by_cause() {
       "attention": [
         {
           "what": "failed",
-          "text": "3, all exit 3 \"\\u{1b}[2J singular\"\\u{1b}[31m",
+          "text": "3, all exit 3 \"\\u{1b}[2J singular\"\\x1b[31m",
           "command": "flockwork ls HERE/s.flock -s failed"
         }
       ],

@@ -83,6 +83,11 @@ impl Seat {
         match words[0] {
             "write" => done(file.write_at(word(2).parse().unwrap(), word(3).as_bytes())),
             "read" => told(file.read(20, &mut buffer), |()| text(&buffer)),
+            "read_at" => {
+                let mut part = [0; 3];
+                let read = file.read_at(word(2).parse().unwrap(), &mut part);
+                told(read, |read| text(&part[..read]))
+            }
             "sync" => done(file.sync_data()),
             "touch" => done(file.touch()),
             "fresh" if is_dir(&**file) => "a directory".into(),
@@ -162,6 +167,10 @@ const SCRIPT: &str = "
     write f 0 he = ok
     read f = hello
     read / a = before hello
+    read_at f 0 = hel
+    read_at f 3 = lo
+    read_at f 5 =
+    read_at f 99 =
     touch f = ok
     sync f = ok
     fresh f = 5 bytes, 1 links
@@ -173,6 +182,7 @@ const SCRIPT: &str = "
     open_write / a probe = ok
     lock probe = Busy
     read probe = Uncategorized Some(9)
+    read_at probe 0 = Uncategorized Some(9)
     open_read / a reader = ok
     lock reader = Busy
     write reader 0 x = Uncategorized Some(9)
@@ -238,6 +248,7 @@ const SCRIPT: &str = "
     open_write / dir g = IsADirectory Some(21)
     open_read / dir g = ok
     read g = IsADirectory Some(21)
+    read_at g 0 = IsADirectory Some(21)
     link g h = PermissionDenied Some(1)
     read / dir = IsADirectory Some(21)
     sync / = ok
@@ -267,8 +278,8 @@ const SCRIPT: &str = "
 fn each_answer_is_that_of_the_real_disk() {
     let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.is_empty());
     let (steps, expected): (Vec<String>, Vec<String>) = lines
-        .map(|line| line.split_once(" = ").unwrap())
-        .map(|(step, answer)| (step.into(), answer.into()))
+        .map(|line| line.split_once(" =").unwrap())
+        .map(|(step, answer)| (step.into(), answer.trim_start().into()))
         .unzip();
     let answers = compare(&steps, "the script");
     for ((step, answer), expected) in steps.iter().zip(&answers).zip(&expected) {

@@ -178,6 +178,37 @@ fn each_end_of_an_attempt_is_told_with_its_reason() {
 }
 
 #[test]
+fn a_task_that_was_cancelled_has_failed_and_says_so() {
+    let (place, dir, _held) = mixed();
+    mark(&dir, 0, 1, Kind::Final, "nobody wants it");
+    assert_eq!(place.entries()[0], "0!1");
+    assert_eq!(place.states()[0], "0+1!1");
+    let cancelled = place.store.attempts(task(0)).unwrap();
+    assert_eq!((cancelled.len(), cancelled[0].state), (1, AttemptState::Final));
+    assert_eq!(
+        (cancelled[0].why.as_deref(), &cancelled[0].worker),
+        (Some("nobody wants it"), &None)
+    );
+    let outcome = place
+        .store
+        .task::<u64, u64>(task(0))
+        .unwrap()
+        .and_then(Entry::into_outcome);
+    assert_eq!(outcome.unwrap().result.unwrap_err().kind, FailureKind::Cancelled);
+    let again = Marker {
+        note: Some("once more".into()),
+        ..Marker::new("a person asked for it", "somebody")
+    };
+    assert!(make_marker(&dir, "0000000", Attempt(1), Kind::Again, &again).unwrap());
+    assert_eq!(place.entries()[0], "0w1");
+    let granted = &place.store.attempts(task(0)).unwrap()[0];
+    assert_eq!(
+        (granted.again, granted.note.as_deref()),
+        (true, Some("once more"))
+    );
+}
+
+#[test]
 fn names_beyond_the_shard_and_foreign_names_are_nobodys_tasks() {
     let (place, dir, _held) = mixed();
     for name in ["0000099.in", "0000003.in~", ".nfs0001", "0000001.9.odd"] {
