@@ -118,7 +118,7 @@ fn stale_tasks_and_their_commands_are_shown() {
     world.store.pause("the disk is full\x1b[2J").unwrap();
     let paused = shown(&world, Format::Table);
     assert!(
-        paused.contains("! paused  no new tasks are taken: the disk is full\\u{1b}[2J"),
+        paused.contains("! paused  no new tasks are taken: the disk is full\\x1b[2J"),
         "{paused}"
     );
     drop(crew);
