@@ -8,7 +8,7 @@ mod finding;
 mod held;
 mod kinds;
 mod locks;
-mod mount;
+pub(crate) mod mount;
 mod names;
 pub(crate) mod peer;
 mod place;

@@ -8,11 +8,11 @@ use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 /// A line of `/proc/self/mountinfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Mount {
+pub(crate) struct Mount {
     pub(super) id: u64,
     pub(super) point: String,
-    pub(super) fs_type: String,
-    pub(super) source: String,
+    pub(crate) fs_type: String,
+    pub(crate) source: String,
     /// Of the mount and of the file system.
     pub(super) options: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl Mount {
 /// # Errors
 ///
 /// If `/proc` is not there, or does not name the mount.
-pub(super) fn of(dir: &Path) -> io::Result<Mount> {
+pub(crate) fn of(dir: &Path) -> io::Result<Mount> {
     let table = std::fs::read("/proc/self/mountinfo")?;
     let path = dir.canonicalize()?;
     let stat = rustix::fs::statx(CWD, &path, AtFlags::empty(), StatxFlags::MNT_ID)?;

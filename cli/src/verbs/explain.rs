@@ -23,12 +23,14 @@ fn text(opened: &Opened, task: TaskId, format: Format, most: Option<usize>) -> R
     let view = opened.task(task)?;
     let attempts = Tried::all(opened, task, view.as_ref())?;
     let status = opened.store.status()?;
+    let submitted = opened.submitted()?.unwrap_or(0);
     let said = Facts {
         opened,
         task,
         state: view.as_ref().map(|view| view.state),
         attempts: &attempts,
         status: &status,
+        waiting: status.waiting() + submitted.saturating_sub(status.tasks()),
         now: ago::now(),
     }
     .explain();

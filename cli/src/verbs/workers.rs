@@ -43,7 +43,7 @@ fn table(opened: &Opened, now: u64) -> Result<(Table, Vec<String>), Failed> {
         Column::right("ok"),
         Column::right("failed"),
         Column::right("busy"),
-        Column::right("last sign"),
+        Column::right("last_sign"),
     ];
     let mut table = Table::new("workers", "workers", columns);
     for worker in workers::all(&status, &running, &journals, opened.store.lease(), now) {

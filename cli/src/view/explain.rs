@@ -18,6 +18,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) state: Option<TaskState>,
     pub(crate) attempts: &'a [Tried],
     pub(crate) status: &'a Status,
+    /// How many tasks wait, with those that are not in the store yet.
+    pub(crate) waiting: u64,
     pub(crate) now: u64,
 }
 
@@ -64,15 +66,11 @@ impl Facts<'_> {
             "{} is waiting: it is submitted, and not in the store yet",
             self.task
         );
-        let published = self.status.tasks();
+        let before = self.task.number.saturating_sub(self.status.tasks());
+        let come = if before == 1 { "comes" } else { "come" };
         said.details.push(format!(
-            "tasks are put in as others end; {} before it {} still to come",
-            count(self.task.number.saturating_sub(published)),
-            if self.task.number.saturating_sub(published) == 1 {
-                "is"
-            } else {
-                "are"
-            },
+            "tasks are put in as others end; {} {come} before it",
+            count(before)
         ));
         self.what_hinders(said, "it is taken when it is its turn");
     }
@@ -83,8 +81,9 @@ impl Facts<'_> {
             0 => format!("{} is waiting: nobody has taken it yet", self.task),
             _ => format!("{} is waiting for attempt {}", self.task, self.next_attempt()),
         };
+        let wait = if self.waiting == 1 { "waits" } else { "wait" };
         said.details
-            .push(format!("{} tasks wait in all", count(self.status.waiting())));
+            .push(format!("{} {wait} in all", words::tasks(self.waiting)));
         let then = match self.backoff_left() {
             Some(left) if !left.is_zero() => {
                 format!("it is tried again in {} at the earliest", times::short(left))
@@ -98,13 +97,7 @@ impl Facts<'_> {
     fn what_hinders(&self, said: &mut Explanation, then: &str) {
         let opened = self.opened;
         let why = |why: &String| words::tame(why, 200);
-        let for_sweep = |line: String| {
-            if opened.sweep.is_some() {
-                line
-            } else {
-                String::new()
-            }
-        };
+        let for_sweep = |line: String| opened.sweep.as_ref().map(|_| line).unwrap_or_default();
         if let Some(stopped) = &self.status.stopped {
             said.details
                 .push(format!("the store is stopped: {}", why(stopped)));

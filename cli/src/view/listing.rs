@@ -368,6 +368,3 @@ fn first_round(number: u64) -> TaskId {
         number,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,6 @@ pub(crate) mod glob;
 pub(crate) mod journals;
 pub(crate) mod listing;
 pub(crate) mod live;
-mod mount;
 mod opaque;
 pub(crate) mod opened;
 pub(crate) mod output;
@@ -19,4 +18,4 @@ pub(crate) mod task;
 pub(crate) mod workers;
 
 #[cfg(test)]
-pub(crate) mod testing;
+pub(crate) mod tests;

@@ -7,9 +7,9 @@ use flockwork::app::exit::Failed;
 
 use super::attention::{self, Attention};
 use super::journals::{Journals, Pace, WINDOW};
-use super::mount;
 use super::opened::Opened;
 use super::running::RunningNow;
+use crate::doctor::mount;
 use crate::output::ago;
 use crate::words;
 
@@ -117,10 +117,14 @@ impl Summary {
         let now = ago::now();
         let status = opened.store.status()?;
         let mut notes = Vec::new();
-        let running = RunningNow::look(&opened.store, now).unwrap_or_else(|error| {
-            notes.push(error.to_string());
-            RunningNow::default()
-        });
+        // Looking costs a listing of all shards that are not cleaned.
+        let running = match status.running() {
+            0 => RunningNow::default(),
+            _ => RunningNow::look(&opened.store, now).unwrap_or_else(|error| {
+                notes.push(error.to_string());
+                RunningNow::default()
+            }),
+        };
         let submitted = opened.submitted().unwrap_or_else(|failed| {
             notes.push(failed.text());
             None
@@ -143,7 +147,11 @@ impl Summary {
             path: opened.path.to_string_lossy().into_owned(),
             id: opened.store.id().to_owned(),
             phase,
-            why: status.stopped.clone().or_else(|| status.paused.clone()),
+            why: match phase {
+                Phase::Stopped => status.stopped.clone(),
+                Phase::Paused => status.paused.clone(),
+                _ => None,
+            },
             since: since(phase, &status, &journals, &running, now),
             rounds: status.rounds.len(),
             counts,
@@ -158,7 +166,9 @@ impl Summary {
             alive: alive.len() as u64,
             lost: lost.len() as u64,
             slots: slots(&alive),
-            file_system: mount::of(opened.store.path()),
+            file_system: mount::of(opened.store.path())
+                .ok()
+                .map(|mount| (mount.fs_type, mount.source)),
             free_space: status.free_space,
             attention: Vec::new(),
             notes: Vec::new(),
