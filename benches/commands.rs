@@ -173,10 +173,13 @@ fn compare(options: &Options) {
             options.pairs
         );
         let ways: [(&str, &[&str]); 4] = [
-            ("1 worker, 2 slots", &["-w", "1", "--slots", "2"]),
-            ("2 workers", &["-w", "2"]),
-            ("2 workers, batches of 16", &["-w", "2", "--batch", "16"]),
-            ("2 workers, own directories", &["-w", "2", "--cwd", "own"]),
+            ("1 worker, 2 slots", &["-w", "1", "--slots", "2", "--cwd", "/"]),
+            ("2 workers", &["-w", "2", "--cwd", "/"]),
+            (
+                "2 workers, batches of 16",
+                &["-w", "2", "--cwd", "/", "--batch", "16"],
+            ),
+            ("2 workers, own directories", &["-w", "2"]),
         ];
         let (mut floors, mut rates, mut cpus) = (Vec::new(), vec![Vec::new(); 4], vec![Vec::new(); 4]);
         for _ in 0..options.pairs {
