@@ -1,7 +1,9 @@
 //! The master of a sweep: takes its tasks from the rows in the store, and counts what they end with.
 
+use std::ops::Range;
+
 use flockwork::app::Screen;
-use flockwork::{BoxError, How, Inputs, Master, Outcome, RoundNumber, Store};
+use flockwork::{BoxError, How, Inputs, Master, Outcome, RoundNumber, Store, TaskState};
 
 use crate::sweep::rows::Rows;
 use crate::sweep::spec::Sweep;
@@ -18,6 +20,10 @@ pub(crate) struct SweepMaster {
     sweep: Sweep,
     /// Where failed tasks are told of, if they are.
     screen: Option<Screen>,
+    /// Tasks that had failed before: they are handed over again, and are no news.
+    failed_before: Vec<Range<u64>>,
+    /// Tasks that have failed since.
+    failed_now: u64,
     pub(crate) tally: Tally,
 }
 
@@ -27,6 +33,8 @@ impl SweepMaster {
             store: store.clone(),
             sweep,
             screen,
+            failed_before: failed_before(store),
+            failed_now: 0,
             tally: Tally::default(),
         }
     }
@@ -35,7 +43,7 @@ impl SweepMaster {
         let (Some(screen), Err(failure)) = (&self.screen, &outcome.result) else {
             return;
         };
-        match self.tally.failed() {
+        match self.failed_now {
             ..=MOST_FAILURES => {}
             failed if failed == MOST_FAILURES + 1 => {
                 return screen.line("FAIL  more failures are counted, and shown at the end");
@@ -54,6 +62,15 @@ impl SweepMaster {
             outcome.attempt
         ));
     }
+}
+
+/// Returns which tasks have failed by now; what cannot be read counts as news later.
+fn failed_before(store: &Store) -> Vec<Range<u64>> {
+    let spans = store.states().into_iter().flatten().flatten();
+    spans
+        .filter(|span| matches!(span.state, TaskState::Failed { .. }))
+        .map(|span| span.first.number..span.first.number + span.tasks)
+        .collect()
 }
 
 /// Returns the host in a worker's name, `HOST-PID-RANDOM`.
@@ -76,11 +93,14 @@ impl Master for SweepMaster {
 
     fn collect(&mut self, outcome: Outcome<Row, Report>) -> Result<(), BoxError> {
         self.tally.add(&outcome);
-        if outcome.result.is_err() {
+        let number = outcome.task.number;
+        let is_news = !self.failed_before.iter().any(|tasks| tasks.contains(&number));
+        if outcome.result.is_err() && is_news {
+            self.failed_now += 1;
             self.tell(&outcome);
-            let failed = self.tally.failed();
-            if self.sweep.limits.max_failures == Some(failed) {
-                let why = format!("{} failed, and that is the most allowed", words::tasks(failed));
+            if self.sweep.limits.max_failures == Some(self.failed_now) {
+                let failed = words::tasks(self.failed_now);
+                let why = format!("{failed} failed, and that is the most allowed");
                 self.store.stop(How::Now, &why)?;
             }
         }

@@ -4,8 +4,11 @@
 //! what has ended, and at the end tells all workers to leave. When it leaves or dies, another takes over.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use flockwork::app::Screen;
+use flockwork::app::exit::Failed;
 use flockwork::{ErrorKind, How, MasterConfig, Stop, Store};
 
 use crate::master::SweepMaster;
@@ -13,7 +16,8 @@ use crate::sweep::spec::Sweep;
 
 /// A thread that tries to be the master; it ends when this is dropped.
 pub(crate) struct Steward {
-    stop: Stop,
+    /// Stops the master that runs now; `None` once the thread is to end.
+    stop: Arc<Mutex<Option<Stop>>>,
     done: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -21,22 +25,29 @@ pub(crate) struct Steward {
 impl Steward {
     pub(crate) fn start(store: &Store, sweep: &Sweep) -> Steward {
         let (done, is_done) = channel();
-        let stop = Stop::new();
-        let (store, sweep, theirs) = (store.clone(), sweep.clone(), stop.clone());
+        let stop = Arc::new(Mutex::new(Some(Stop::new())));
+        let (store, sweep, theirs) = (store.clone(), sweep.clone(), Arc::clone(&stop));
         let body = move || {
-            loop {
+            let mut told = String::new();
+            // Told to stop by the store, one is of no further use; the thread itself is ended from outside.
+            while let Some(stop) = renewed(&theirs) {
                 let master = &mut SweepMaster::new(&store, sweep.clone(), None);
-                let ended = config(&sweep)
-                    .stop(theirs.clone())
-                    .withdraw_stop(false)
-                    .run(&store, master);
-                let retry = match ended {
-                    Ok(_) => return,
-                    Err(error) => error.kind() == ErrorKind::MasterBusy || error.kind() == ErrorKind::Io,
-                };
-                // A master that is alive is left alone; who looks how often is a matter of chance.
-                let wait = store.lease() / 3 + store.lease() / 3 * chance() / 100;
-                if !retry || is_done.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                let config = config(&sweep).stop(stop).withdraw_stop(false);
+                match config.run(&store, master) {
+                    // The worker may stay: rows may be added, and a stop file may be withdrawn.
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::MasterBusy => {}
+                    Err(error) => {
+                        let text = Failed::from(error).text();
+                        if text != told {
+                            Screen::plain().line(&text);
+                            told = text;
+                        }
+                    }
+                }
+                // A master that is alive is left alone; who looks when is a matter of chance.
+                let wait = store.lease() / 12 + store.lease() / 12 * chance() / 100;
+                if is_done.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
             }
@@ -54,9 +65,21 @@ impl Steward {
     }
 }
 
+/// Returns a new handle to stop the next master, unless the thread is to end.
+fn renewed(stop: &Mutex<Option<Stop>>) -> Option<Stop> {
+    let mut held = stop.lock().unwrap_or_else(PoisonError::into_inner);
+    held.as_mut().map(|held| {
+        *held = Stop::new();
+        held.clone()
+    })
+}
+
 impl Drop for Steward {
     fn drop(&mut self) {
-        self.stop.request(How::Now);
+        let held = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(stop) = held {
+            stop.request(How::Now);
+        }
         drop(self.done.take());
         if let Some(thread) = self.thread.take() {
             // If it panicked, the others take over.

@@ -157,7 +157,7 @@ impl Board {
         let (longest, enough) = WINDOW;
         while let [_, (second, count), ..] = self.samples.make_contiguous()
             && now.saturating_duration_since(*second) > longest
-            && collected - *count >= enough
+            && collected.saturating_sub(*count) >= enough
         {
             self.samples.pop_front();
         }
@@ -244,7 +244,7 @@ fn spread(samples: &VecDeque<(Instant, u64)>, rate: f64) -> Option<f64> {
     for (at, count) in samples.iter().skip(1) {
         let took = at.saturating_duration_since(since);
         if took >= bin && !took.is_zero() {
-            rates.push((count - before) as f64 / took.as_secs_f64());
+            rates.push(count.saturating_sub(before) as f64 / took.as_secs_f64());
             (since, before) = (*at, *count);
         }
     }

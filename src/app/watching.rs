@@ -25,7 +25,11 @@ pub(super) fn until_done(
     let begun = Instant::now();
     loop {
         let seen = stop.waker().seen();
-        let status = store.status()?;
+        let mut status = store.status()?;
+        if status.stopped.is_some() {
+            // The stop file may be the end of the run, and have come after the counting.
+            status = store.status()?;
+        }
         let (ok, failed, tasks) = (status.ok(), status.failed(), total());
         lock(board).set_counts(ok, failed, tasks, Instant::now());
         let summary = RunSummary {

@@ -41,7 +41,8 @@ impl<I: 'static> Inputs<I> {
 
     /// Says that the stream may give more inputs after it said `None`, such as the lines of a file that grows.
     ///
-    /// While tasks are open the master asks it again, at most once per second. The run ends when every task that was
+    /// While tasks are open the master asks it again, at most once per second (on network file systems, once in the longest
+    /// wait between two looks: 15 s). The run ends when every task that was
     /// published has been collected and the stream says `None` once more; this round is the last. It is never closed,
     /// so a master that is started again goes on with it: the stream must then give all the inputs that are in the
     /// store, in the same order, before its first `None`. Slow tasks are given to a second worker only when there are idle

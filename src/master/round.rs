@@ -216,7 +216,7 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
                 .max(took * PASS_SHARE)
                 .min(greatest);
             let rest = match self.dry.filter(|_| self.has_room()) {
-                Some(since) => rest.min(ASK_AGAIN.saturating_sub(Moment::now().since(since))),
+                Some(since) => rest.min(self.ask_again().saturating_sub(Moment::now().since(since))),
                 None => rest,
             };
             self.context.config.stop.waker().wait(seen, rest);
@@ -232,8 +232,14 @@ impl<'a, 'c, M: Master> Round<'a, 'c, M> {
     fn wants_inputs(&self) -> bool {
         let may_ask = self
             .dry
-            .is_none_or(|since| Moment::now().since(since) >= ASK_AGAIN);
+            .is_none_or(|since| Moment::now().since(since) >= self.ask_again());
         self.feed.is_some() && may_ask && self.has_room()
+    }
+
+    /// A stream that was dry is asked again after this: it may look at the file server too.
+    fn ask_again(&self) -> Duration {
+        let (_, greatest) = self.context.config.poll_for(self.context.store);
+        greatest.max(ASK_AGAIN)
     }
 
     fn has_room(&self) -> bool {

@@ -52,6 +52,10 @@ impl<W: Write> Sink<W> {
             return Ok(());
         };
         done.rows += 1;
+        // Without a result of a name, the output itself is what counts.
+        let is_plain =
+            matches!(self, Sink::Concat(_, columns) | Sink::Blocks(_, columns) if columns.results.is_empty());
+        done.cut += u64::from(report.stdout.omitted() > 0 && (is_plain || report.results.is_empty()));
         match self {
             Sink::Csv(writer, columns) => {
                 let empty = Bytes::default();
@@ -90,12 +94,8 @@ impl<W: Write> Sink<W> {
                 });
                 writeln!(to, "{line}")
             }
-            Sink::Concat(to, columns) => {
-                done.cut += u64::from(report.stdout.omitted() > 0);
-                output(to, report, columns)
-            }
+            Sink::Concat(to, columns) => output(to, report, columns),
             Sink::Blocks(to, columns) => {
-                done.cut += u64::from(report.stdout.omitted() > 0);
                 let parameters = columns.parameters.iter().zip(&outcome.input.values);
                 let parameters: Vec<_> = parameters
                     .map(|(name, value)| format!("{name}={}", words::tame(&value.text(), usize::MAX)))

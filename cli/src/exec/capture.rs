@@ -2,10 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use crate::task::{Bytes, Captured};
 
@@ -138,15 +135,15 @@ impl Drop for Live {
 
 fn create(path: &Path) -> Option<File> {
     let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-    match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            std::fs::create_dir(path.parent()?).ok()?;
-            options.open(path).ok()
-        }
-        result => result.ok(),
+    // Attempts are numbered, so the name is new; what somebody planted there is left alone.
+    options.write(true).create_new(true);
+    let folder = path.parent()?;
+    match std::fs::symlink_metadata(folder) {
+        Ok(found) if !found.is_dir() => return None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::create_dir(folder).ok()?,
+        _ => {}
     }
+    options.open(path).ok()
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ const OURS: [&str; 7] = [
     TOKENS,
 ];
 
+/// Linux passes on no argument and no variable of over 128 KiB.
+const LONGEST_VARIABLE: usize = 100 << 10;
+
 /// Makes the words of a command from what their placeholders stand for.
 pub(crate) type FillWords = dyn Fn(&Fill<'_>) -> Vec<OsString> + Send + Sync;
 
@@ -138,7 +141,10 @@ impl Place {
         };
         command.env_clear().envs(self.env.iter().map(|(k, v)| (k, v)));
         for (name, value) in self.columns.iter().zip(job.values) {
-            command.env(name, OsStr::from_bytes(&value.0));
+            // A longer one could not be passed on at all, and may be meant for an input file or stdin.
+            if value.0.len() <= LONGEST_VARIABLE {
+                command.env(name, OsStr::from_bytes(&value.0));
+            }
         }
         // After the columns, of which one may have such a name.
         command

@@ -109,7 +109,9 @@ impl Sweep {
         let changes = limits(&stored.limits).into_iter().zip(limits(&self.limits));
         let changes = changes.filter(|((_, old), (_, new))| old != new);
         Ok(changes
-            .map(|((what, old), (_, new))| format!("{what} was {old} and is now {new}"))
+            .map(|((what, old), (_, new))| {
+                format!("{what} was {old} and is now {new}; workers that are running keep the old one")
+            })
             .collect())
     }
 
@@ -206,7 +208,7 @@ fn path(store: &Path) -> PathBuf {
 }
 
 /// Returns the limits, each with its text.
-fn limits(limits: &Limits) -> [(&'static str, String); 7] {
+fn limits(limits: &Limits) -> [(&'static str, String); 9] {
     let none = || "none".to_owned();
     let codes = |codes: &[i32], none: &str| match codes {
         [] => none.to_owned(),
@@ -217,7 +219,7 @@ fn limits(limits: &Limits) -> [(&'static str, String); 7] {
             "--timeout",
             limits.timeout.map_or_else(none, |timeout| timeout.to_string()),
         ),
-        ("--grace", flockwork::app::times::exact(limits.grace)),
+        ("--kill-after", flockwork::app::times::exact(limits.grace)),
         ("the limit of output", format!("{} bytes", limits.output)),
         ("--cpus", limits.cpus.to_string()),
         (
@@ -228,5 +230,12 @@ fn limits(limits: &Limits) -> [(&'static str, String); 7] {
         ),
         ("--retry-on", codes(&limits.retry_on, "all")),
         ("--no-retry-on", codes(&limits.no_retry_on, "none")),
+        (
+            "--max-failures",
+            limits
+                .max_failures
+                .map_or_else(none, |failures| failures.to_string()),
+        ),
+        ("--batch", limits.batch.to_string()),
     ]
 }

@@ -12,10 +12,11 @@ use flockwork::{Store, TaskId, TaskState};
 
 use crate::args::CleanArgs;
 use crate::output;
+use crate::sweep::shown;
 use crate::words;
 
-/// Kinds of things that are named, and paths of each.
-const NAMED: usize = 3;
+/// Things that are named.
+const NAMED: usize = 10;
 
 /// Runs the verb.
 pub(crate) fn clean(args: &CleanArgs) -> Ended {
@@ -37,6 +38,12 @@ pub(crate) fn clean(args: &CleanArgs) -> Ended {
         return Ok(OK);
     }
     screen.line(&format!("{}: {}", super::name(&path), found.told()));
+    for (_, thing) in found.things.iter().take(NAMED) {
+        screen.line(&format!("  {}", shown::path(thing)));
+    }
+    if found.things.len() > NAMED {
+        screen.line("  ...");
+    }
     if !args.yes && !confirmed()? {
         screen.line("nothing was removed");
         return Ok(NOT_OK);
@@ -128,6 +135,14 @@ impl<'a> Search<'a> {
     /// Entries of a directory of the store that were not touched for long; none if it is not there.
     fn entries(&self, folder: &str) -> Result<Vec<(DirEntry, String, Metadata)>, Failed> {
         let path = self.store.path().join(folder);
+        // Only what is the store's own: a link may lead anywhere.
+        if !folder.is_empty() && fs::symlink_metadata(&path).is_ok_and(|found| !found.is_dir()) {
+            Screen::plain().line(&format!(
+                "note: {} is no directory, and is left alone",
+                path.display()
+            ));
+            return Ok(Vec::new());
+        }
         let failed =
             |error: io::Error| Failed::new(NOT_OK, format!("cannot list {}: {error}", path.display()), None);
         let entries = match fs::read_dir(&path) {
@@ -151,8 +166,7 @@ impl<'a> Search<'a> {
     /// Directories of attempts whose worker is gone: `ROUND-TASK.ATTEMPT-WORKER`.
     fn scratch(&self, found: &mut Found) -> Result<(), Failed> {
         for (entry, name, data) in self.entries("scratch")? {
-            let worker = name.splitn(3, '-').nth(2);
-            if worker.is_some_and(|worker| !self.alive.contains(worker)) {
+            if worker_of(&name).is_some_and(|worker| !self.alive.contains(worker)) {
                 found.add("directories of lost attempts", entry.path(), &data);
             }
         }
@@ -226,5 +240,41 @@ impl<'a> Search<'a> {
 
     fn has_ended(&self, task: u64) -> Result<bool, Failed> {
         Ok(matches!(self.state(task)?, Some(TaskState::Ok)))
+    }
+}
+
+/// Returns the worker in the name of an attempt's directory, `ROUND-TASK.ATTEMPT-HOST-PID-RANDOM`; other names have none.
+fn worker_of(name: &str) -> Option<&str> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (round, rest) = name.split_once('-')?;
+    let (attempt, worker) = rest.split_once('-')?;
+    let (task, attempt) = attempt.split_once('.')?;
+    let mut parts = worker.rsplitn(3, '-');
+    let (random, pid, host) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_random = random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_ours = is_number(round) && task.len() >= 7 && is_number(task) && is_number(attempt);
+    (is_ours && is_number(pid) && is_random && !host.is_empty()).then_some(worker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_directories_of_attempts_have_a_worker() {
+        assert_eq!(worker_of("0-0000012.1-vm-16703-cb1ad7"), Some("vm-16703-cb1ad7"));
+        assert_eq!(
+            worker_of("0-0000012.1-node-17.x-16703-cb1ad7"),
+            Some("node-17.x-16703-cb1ad7")
+        );
+        for name in [
+            "my-thesis-2024",
+            "notes-of-me",
+            "0-0000012.1-vm",
+            "0-12.1-vm-1-cb1ad7",
+            "a-0000012.1-vm-1-cb1ad7",
+        ] {
+            assert_eq!(worker_of(name), None, "{name}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flockwork::app::exit::{Ended, Failed, NOT_OK, OK};
 use flockwork::app::{self, Screen};
@@ -19,6 +19,9 @@ use crate::words;
 
 /// Between two looks for tasks that have ended.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Looking takes at most such a part of the time.
+const SHARE: u32 = 20;
 
 /// Runs the verb.
 pub(crate) fn collect(args: &CollectArgs) -> Ended {
@@ -107,7 +110,7 @@ impl Written {
         parts.join("; ")
     }
 
-    fn code(&self) -> u8 {
+    pub(super) fn code(&self) -> u8 {
         if self.failed > 0 || self.done.cut > 0 {
             NOT_OK
         } else {
@@ -286,11 +289,15 @@ fn follow(store: &Store, sweep: &Sweep, how: Option<As>, screen: &Screen) -> Res
         screen.line("following; Ctrl-C ends it, and changes nothing");
     }
     loop {
+        let begun = Instant::now();
         // Before the outcomes: none that ends in between is left out.
         let missing = missing(store)?;
-        let looked = each(store, |outcome| match seen.is_new(outcome.task.number) {
-            true => sink.add(&outcome, &mut done),
-            false => Ok(()),
+        // A task that has failed may be granted new attempts, and be ok later.
+        let looked = each(store, |outcome| {
+            match outcome.result.is_ok() && seen.is_new(outcome.task.number) {
+                true => sink.add(&outcome, &mut done),
+                false => Ok(()),
+            }
         });
         match looked.and_then(|()| sink.flush().map_err(Trouble::Writing)) {
             Err(Trouble::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -300,7 +307,8 @@ fn follow(store: &Store, sweep: &Sweep, how: Option<As>, screen: &Screen) -> Res
         if missing == 0 {
             return sink.end().map(drop).map_err(told);
         }
-        std::thread::sleep(LOOK);
+        // Most of the time belongs to those who work.
+        std::thread::sleep(LOOK.max(begun.elapsed() * SHARE));
     }
 }
 

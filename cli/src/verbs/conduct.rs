@@ -11,6 +11,7 @@ use crate::args::As;
 use crate::master::SweepMaster;
 use crate::steward;
 use crate::sweep::rows::Rows;
+use crate::sweep::shown;
 use crate::sweep::spec::Sweep;
 use crate::tally::Tally;
 use crate::task::{Report, Row};
@@ -24,6 +25,8 @@ pub(super) struct Conduct<'a> {
     /// Worker processes here, if any.
     pub(super) workers: Option<Workers>,
     pub(super) stop: Stop,
+    /// Whether a request to stop that is there already is withdrawn.
+    pub(super) withdraw_stop: bool,
     /// No line for each failed task.
     pub(super) quiet: bool,
     /// Where the results go in the end.
@@ -33,6 +36,32 @@ pub(super) struct Conduct<'a> {
 impl Conduct<'_> {
     /// Goes on to the end, tells the summary, and writes the results.
     pub(super) fn run(self) -> Ended {
+        if let Some(why) = self.store.status()?.paused {
+            self.screen.line(&format!(
+                "note: the store is paused ({}), and nothing new is taken; flockwork resume {}",
+                words::tame(&why, 200),
+                shown::path(self.store.path())
+            ));
+        }
+        loop {
+            if let Some(code) = self.once()? {
+                return Ok(code);
+            }
+            self.screen
+                .line("note: rows were added, or tasks granted new attempts, at the end; going on");
+        }
+    }
+
+    /// Says whether there is something left to do: rows that came, and tasks that were granted new attempts, at the last
+    /// moment.
+    fn has_more(&self) -> Result<bool, Failed> {
+        let status = self.store.status()?;
+        let all = Rows::open(self.store.path()).total()?;
+        Ok(all.max(status.tasks()) > status.ok() + status.failed())
+    }
+
+    /// Runs the master once; `None`: there is more to do.
+    fn once(&self) -> Result<Option<u8>, Failed> {
         let rows = Rows::open(self.store.path());
         let all = rows.total()?;
         let master = SweepMaster::new(
@@ -40,7 +69,8 @@ impl Conduct<'_> {
             self.sweep.clone(),
             (!self.quiet).then(|| self.screen.clone()),
         );
-        let mut local = Local::new(self.store, self.screen, steward::config(self.sweep))
+        let config = steward::config(self.sweep).withdraw_stop(self.withdraw_stop);
+        let mut local = Local::new(self.store, self.screen, config)
             .stop(self.stop.clone())
             .silent_failures()
             .describe(describe(self.store, self.sweep))
@@ -56,7 +86,7 @@ impl Conduct<'_> {
             Err(error) => match ran.signal {
                 Some(code) => {
                     self.screen.line(&format!("note: {error}"));
-                    return Ok(code);
+                    return Ok(Some(code));
                 }
                 None => return Err(error.into()),
             },
@@ -65,6 +95,9 @@ impl Conduct<'_> {
             true => tally_of(self.store)?,
             false => std::mem::take(&mut ran.master.tally),
         };
+        if !summary.stopped && self.has_more()? {
+            return Ok(None);
+        }
         self.tell(&ran, &tally);
         if summary.stopped {
             let left = match ran.left {
@@ -75,19 +108,19 @@ impl Conduct<'_> {
             let why = why.map_or_else(String::new, |why| format!(" ({})", words::tame(&why, 200)));
             self.screen.line(&format!(
                 "stopped{why}, with {left} left; `flockwork run {}` goes on",
-                self.store.path().display()
+                shown::path(self.store.path())
             ));
-            return Ok(ran.signal.unwrap_or(exit::STOPPED));
+            return Ok(Some(ran.signal.unwrap_or(exit::STOPPED)));
         }
-        self.collect()?;
+        let code = self.collect()?;
         if let Some(task) = tally.first_failed() {
-            let store = self.store.path().display();
+            let store = shown::path(self.store.path());
             self.screen.line(&format!(
                 "  next     flockwork logs {store} {task}     flockwork retry {store}"
             ));
-            return Ok(exit::NOT_OK);
+            return Ok(Some(exit::NOT_OK));
         }
-        Ok(exit::OK)
+        Ok(Some(code))
     }
 
     fn tell(&self, ran: &Ran<SweepMaster>, tally: &Tally) {
@@ -104,13 +137,13 @@ impl Conduct<'_> {
         }
     }
 
-    fn collect(&self) -> Result<(), Failed> {
+    fn collect(&self) -> Ended {
         let Some((file, how)) = &self.output else {
-            return Ok(());
+            return Ok(exit::OK);
         };
         let written = collect::to_file(self.store, self.sweep, file, *how)?;
         self.screen.line(&format!("  results  {}", written.told(file)));
-        Ok(())
+        Ok(written.code())
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn run(args: RunArgs) -> Ended {
         screen: &screen,
         workers: Some(workers(&args, &store)),
         stop: Stop::new(),
+        withdraw_stop: true,
         quiet: args.quiet,
         output: output_of(&args.output),
     };

@@ -20,6 +20,8 @@ use crate::words;
 const GRACE: Duration = Duration::from_secs(10);
 /// The most that is kept of an output stream, unless something else is asked for.
 const OUTPUT: u64 = 1 << 20;
+/// Both streams and the results go into one outcome, which may have 64 MiB.
+const MOST_OUTPUT: u64 = 16 << 20;
 /// Columns that are named on one line.
 const NAMED: usize = 8;
 
@@ -31,7 +33,7 @@ pub(crate) fn submit(args: SubmitArgs) -> Ended {
         return dry_run(&path, &args.sweep);
     }
     let (store, _) = into_store(&path, &args.sweep, &args.store, &screen)?;
-    let shown = store.path().display();
+    let shown = plain(&store.path().to_string_lossy());
     screen.line(&format!(
         "next: flockwork worker {shown}     anywhere, as many as you like; then flockwork wait {shown}"
     ));
@@ -169,10 +171,17 @@ fn limits(flags: &LimitFlags) -> Result<Limits, Failed> {
             Failed::usage(format!("{flag} {text:?}: {error}"), "write it as 512K, 64M or 4G")
         }),
     };
+    let output = size("--output-limit", &flags.output_limit)?.unwrap_or(OUTPUT);
+    if output > MOST_OUTPUT {
+        return Err(Failed::usage(
+            format!("--output-limit {output}: at most 16M of each stream can be kept"),
+            "let the command write into a file of its own, and print what it comes to",
+        ));
+    }
     Ok(Limits {
         timeout: flags.timeout.as_deref().map(timeout).transpose()?,
         grace: flags.kill_after.unwrap_or(GRACE),
-        output: size("--output-limit", &flags.output_limit)?.unwrap_or(OUTPUT),
+        output,
         cpus: flags.cpus.unwrap_or(1),
         memory: size("--mem", &flags.mem)?,
         retry_on: flags.retry_on.clone(),

@@ -9,6 +9,7 @@ use flockwork::{How, Stop, Store};
 
 use super::conduct::Conduct;
 use crate::args::WaitArgs;
+use crate::sweep::rows::Rows;
 
 /// `wait --timeout` has passed.
 const TIMEOUT_PASSED: u8 = 6;
@@ -33,12 +34,17 @@ pub(crate) fn wait(args: WaitArgs) -> Ended {
             .spawn(body)
             .map_err(|error| Failed::new(1, format!("cannot start a thread: {error}"), None))?;
     }
+    // Who only waits obeys a request to stop; but one that ended an earlier run says nothing when all is done.
+    let status = store.status()?;
+    let all = Rows::open(store.path()).total()?;
+    let has_ended = status.ok() + status.failed() >= all.max(status.tasks());
     let conduct = Conduct {
         store: &store,
         sweep: &sweep,
         screen: &screen,
         workers: None,
         stop,
+        withdraw_stop: has_ended,
         quiet: false,
         output: args.collect.as_deref().map(|file| (absolute(file), args.how)),
     };

@@ -24,7 +24,8 @@ struct Stored {
 
 /// The tasks that were cancelled, as far as they were read.
 ///
-/// Who reads rows looks again with each block, so a row that was in memory when its task was cancelled does not say so.
+/// Who reads rows looks again with each block; a row that was in memory when its task was cancelled does not say so, and
+/// workers look again themselves.
 #[derive(Debug)]
 pub(crate) struct Cancelled {
     folder: PathBuf,
@@ -34,7 +35,6 @@ pub(crate) struct Cancelled {
 }
 
 impl Cancelled {
-    #[cfg(test)]
     /// Reads the list of a store.
     ///
     /// # Errors
