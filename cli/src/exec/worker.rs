@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use flockwork::app::times;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use super::median::Median;
 use super::resources::Budget;
 use super::{Ended, Job, Place, Results, Words};
+use crate::sweep::rows::cancelled::Later;
 use crate::sweep::spec::{Limits, Sweep, Timeout};
 use crate::sweep::units::parse_size;
 use crate::task::{Bytes, Captured, Report, Row};
@@ -47,6 +49,7 @@ pub(crate) struct SweepWorker {
     median: Median,
     logs: PathBuf,
     checkpoints: PathBuf,
+    later: Mutex<Later>,
 }
 
 impl SweepWorker {
@@ -68,6 +71,7 @@ impl SweepWorker {
             median: Median::default(),
             logs: store.join("logs"),
             checkpoints,
+            later: Mutex::new(Later::of(&store).map_err(|error| error.to_string())?),
             sweep,
             setup,
         })
@@ -76,6 +80,13 @@ impl SweepWorker {
     /// Returns the running median, to be seeded with what other workers have measured.
     pub(crate) fn median(&self) -> &Median {
         &self.median
+    }
+
+    fn was_cancelled(&self, task: u64) -> Result<bool, TaskError> {
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        later
+            .contains(task)
+            .map_err(|error| TaskError::new(error.to_string()))
     }
 
     fn timeout(&self, limits: &Limits) -> Option<Duration> {
@@ -109,7 +120,7 @@ impl Worker for SweepWorker {
     fn process(&self, row: Row, task: &Task<'_>) -> Result<Report, BoxError> {
         let note = task.note();
         // Who is granted new attempts is meant to run after all.
-        if row.cancelled && note.is_none() {
+        if note.is_none() && (row.cancelled || self.was_cancelled(task.id().number)?) {
             return Err(TaskError::new(super::CANCELLED).last().into());
         }
         let (given, expected) = (row.values.len(), self.sweep.columns.len());
