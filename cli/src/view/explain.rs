@@ -84,7 +84,7 @@ impl Facts<'_> {
             _ => format!("{} is waiting for attempt {}", self.task, self.next_attempt()),
         };
         said.details
-            .push(format!("{} tasks wait in all", count(self.status.waiting())));
+            .push(format!("{} waiting in all", words::tasks(self.status.waiting())));
         let then = match self.backoff_left() {
             Some(left) if !left.is_zero() => {
                 format!("it is tried again in {} at the earliest", times::short(left))
