@@ -221,26 +221,27 @@ fn a_wait_that_is_too_short_ends_with_6_and_one_that_is_long_enough_with_0() {
 #[test]
 fn a_run_that_is_told_to_stop_ends_with_3_and_the_next_goes_on() {
     let place = Place::new();
-    let here = place.path("go");
-    let command = format!(
-        "echo x >> {}; until [ -e {}.2 ]; do sleep 0.02; done",
-        here.display(),
-        here.display()
-    );
-    let run = place.start(&[
-        "run", STORE, "--sweep", "a=1..6", "-w", "2", "--", "sh", "-c", &command,
-    ]);
-    place.wait_for_file("go");
+    let command = "sleep 0.05; echo x >> $FLOCKWORK_HERE/done";
+    let line = [
+        "submit", STORE, "--sweep", "a=1..100", "--lease", "1s", "--", "sh", "-c", command,
+    ];
+    place.ok(&line);
+    let run = place.start(&["run", STORE, "-w", "2"]);
+    place.wait_for_file("done");
     place.ok(&["stop", STORE, "--why", "lunch"]);
-    place.write("go.2", "");
     let said = run.end();
     assert_eq!(said.code, 3, "{}", said.err);
     assert!(said.err.contains("stopped (lunch), with "), "{}", said.err);
     let status = place.json(&["status", STORE]);
-    assert_eq!(status["running"], 0, "what ran was finished: {status}");
+    let done = place.read("done").lines().count();
+    assert_eq!(
+        (&status["running"], &status["ok"]),
+        (&0.into(), &done.into()),
+        "what ran was finished: {status}"
+    );
     let said = place.ok(&["run", STORE, "-w", "2"]);
-    assert_eq!(said.counts(), "6 tasks: 6 ok");
-    assert_eq!(place.read("go").lines().count(), 6, "each ran once");
+    assert_eq!(said.counts(), "100 tasks: 100 ok");
+    assert_eq!(place.read("done").lines().count(), 100, "each ran once");
     place.check_complete();
 }
 

@@ -139,12 +139,18 @@ impl Place {
         audit
     }
 
+    /// Puts a word for the path of this place, and for temporary names in it.
+    pub(crate) fn placed(&self, text: &str) -> String {
+        let text = text.replace(&self.0.path().display().to_string(), "HERE");
+        let temporary = Regex::new(r"\.results\.\w+\.tmp").unwrap();
+        temporary.replace_all(&text, "TEMPORARY").into_owned()
+    }
+
     /// Puts words for what differs from run to run: paths, hosts, processes, durations, sizes, times of day.
     pub(crate) fn masked(&self, text: &str) -> String {
-        let here = self.0.path().display().to_string();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let host = regex::escape(&host);
-        let mut text = text.replace(&here, "HERE");
+        let mut text = self.placed(text);
         for (pattern, word) in [
             (format!(r"\b{host}-\d+-[0-9a-f]+\b"), "WORKER"),
             (format!(r"\b{host}:\d+"), "HOST:PID"),
@@ -153,6 +159,7 @@ impl Place {
             (r"\bWORKER +HOST +\d+ ".to_owned(), "WORKER  HOST  PID "),
             (r"\b\d+(\.\d+)? (B|KiB|MiB|GiB|TiB)\b".to_owned(), "SIZE"),
             (r"\b(\d+(\.\d+)?(ms|us|h|m|s))+\b".to_owned(), "TIME"),
+            (r"longest TIME \(\d+\)".to_owned(), "longest TIME (TASK)"),
             (r"\d+(\.\d+)?/s\b".to_owned(), "RATE"),
             (r"alive   \S+ .*free".to_owned(), "alive  DISK"),
             (r" ±\S+".to_owned(), ""),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::place::{Place, STORE};
+use crate::place::{Place, STORE, wait_until};
 
 /// Waits until a file with its parameter's name is there; fails if it is empty.
 const GATED: &str = "echo x >> $FLOCKWORK_HERE/tries.$FLOCKWORK_a; \
@@ -199,27 +199,41 @@ fn what_was_cancelled_can_be_granted_new_attempts() {
 #[test]
 fn nothing_is_begun_in_a_pause_and_all_goes_on_after_it() {
     let place = Place::new();
-    place.ok(&["submit", STORE, "--sweep", "a=1..4", "--", "sh", "-c", GATED]);
-    let run = place.start(&["run", STORE, "-w", "1", "--poll", "5ms..20ms"]);
+    let line = [
+        "submit", STORE, "--sweep", "a=1..60", "--lease", "1s", "--", "sleep", "0.05",
+    ];
+    place.ok(&line);
+    let run = place.start(&["run", STORE, "-w", "1"]);
     place.wait_for("running", 1);
     place.ok(&["pause", STORE, "--why", "disk is full"]);
     let status = place.ok(&["status", STORE]).text();
     assert!(status.contains("disk is full"), "{status}");
-    place.write("go", "");
-    // What ran is finished.
-    place.wait_for("ok", 1);
-    place.wait_for("running", 0);
-    let explained = place.ok(&["explain", STORE, "3"]).text();
+    // What runs is finished, and nothing comes after it.
+    let mut quiet = 0;
+    wait_until("nothing to run any more", || {
+        let status = place.json(&["status", STORE]);
+        quiet = if status["running"] == 0 { quiet + 1 } else { 0 };
+        if quiet == 20 {
+            Ok(())
+        } else {
+            Err(status.to_string())
+        }
+    });
+    let waiting = place.json(&["ls", STORE, "-s", "waiting"]);
+    let task = waiting["tasks"][0]["task"]
+        .as_str()
+        .expect("some wait")
+        .to_owned();
+    let explained = place.ok(&["explain", STORE, &task]).text();
     assert!(
         explained.contains("disk is full") && explained.contains("resume"),
         "{explained}"
     );
-    assert_eq!(place.json(&["status", STORE])["waiting"], 3);
     place.ok(&["resume", STORE]);
     let said = run.end();
     assert_eq!(
         (said.code, said.counts().as_str()),
-        (0, "4 tasks: 4 ok"),
+        (0, "60 tasks: 60 ok"),
         "{}",
         said.err
     );

@@ -12,8 +12,8 @@ fn tasks(place: &Place, store: &str, flags: &[&str], input: Option<&str>) -> Vec
     };
     assert_eq!(said.code, 0, "{flags:?}: {}", said.err);
     // They are published by a master.
-    place.ok(&["run", store, "-w", "1", "-o", "t.jsonl"]);
-    let lines = place.read("t.jsonl");
+    place.ok(&["run", store, "-w", "1", "-o", "out.jsonl"]);
+    let lines = place.read("out.jsonl");
     let lines = lines
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
