@@ -1,6 +1,8 @@
 //! What `Worker::process` is told about its task, and can do with it.
 
 use std::cell::OnceCell;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -68,7 +70,8 @@ impl Task<'_> {
     }
 
     /// Returns a directory that only this attempt uses; it is made at the first call, and removed with all that is
-    /// in it when the task ends.
+    /// in it when the task ends. Where [`WorkerConfig::scratch`](crate::WorkerConfig::scratch) says, it is the user's
+    /// alone; in the store, whoever may use the store may look into it.
     ///
     /// # Errors
     ///
@@ -77,15 +80,22 @@ impl Task<'_> {
         if let Some(path) = self.scratch.get() {
             return Ok(path);
         }
+        let mut builder = DirBuilder::new();
         let root = match self.scratch_root {
-            Some(root) => root.to_owned(),
+            Some(root) => {
+                // The store keeps others out; a directory such as /tmp does not.
+                builder.mode(0o700);
+                root.to_owned()
+            }
             None => self.store.path().join(SCRATCH),
         };
         let id = self.id();
         let name = format!("{}-{:07}.{}-{}", id.round, id.number, self.attempt(), self.worker);
         let path = root.join(name);
         // Users' files are not part of the protocol, so they do not go through the store's door to the disk.
-        std::fs::create_dir(&path).during("cannot make the scratch directory", &path)?;
+        builder
+            .create(&path)
+            .during("cannot make the scratch directory", &path)?;
         Ok(self.scratch.get_or_init(|| path))
     }
 

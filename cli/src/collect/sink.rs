@@ -134,10 +134,9 @@ fn output(to: &mut impl Write, report: &Report, columns: &Columns) -> io::Result
     }
     for name in &columns.results {
         if let Some(value) = result(report, name) {
+            // A result has lost its last line break, and only that one.
             to.write_all(&value.0)?;
-            if !value.0.ends_with(b"\n") {
-                to.write_all(b"\n")?;
-            }
+            to.write_all(b"\n")?;
         }
     }
     Ok(())

@@ -121,7 +121,8 @@ impl Place {
         let (name, arguments) = words.split_first().ok_or("there is no command")?;
         let shown = super::message::on_one_line(name.as_bytes());
         let mut command = if name.as_bytes().contains(&b'/') {
-            Command::new(self.here.join(name))
+            // As at the submission, where it was looked for.
+            Command::new(self.cwd.as_deref().unwrap_or(&self.here).join(name))
         } else {
             let program = self.on_path(name);
             let program =

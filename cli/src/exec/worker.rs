@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flockwork::app::times;
 use flockwork::{BoxError, Task, TaskError, Worker};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::median::Median;
 use super::resources::Budget;
 use super::{Ended, Job, Place, Results, Words};
-use crate::sweep::rows::cancelled::Cancelled;
+use crate::sweep::rows::cancelled::Later;
 use crate::sweep::spec::{Limits, Sweep, Timeout};
 use crate::sweep::units::parse_size;
 use crate::task::{Bytes, Captured, Report, Row};
@@ -40,8 +40,6 @@ pub(crate) struct Setup {
     pub(crate) budget: Budget,
     /// Commands are killed so long after TERM when the worker is told to leave.
     pub(crate) leave_within: Duration,
-    /// The list of cancelled tasks is looked at no more often than this.
-    pub(crate) look_again: Duration,
 }
 
 /// Runs a sweep's command for each row.
@@ -53,7 +51,7 @@ pub(crate) struct SweepWorker {
     median: Median,
     logs: PathBuf,
     checkpoints: PathBuf,
-    cancelled: Mutex<Option<(Cancelled, Instant)>>,
+    later: Mutex<Later>,
 }
 
 impl SweepWorker {
@@ -75,7 +73,7 @@ impl SweepWorker {
             median: Median::default(),
             logs: store.join("logs"),
             checkpoints,
-            cancelled: Mutex::new(Cancelled::of(&store).ok().map(|list| (list, Instant::now()))),
+            later: Mutex::new(Later::of(&store).map_err(|error| error.to_string())?),
             sweep,
             setup,
         })
@@ -86,18 +84,11 @@ impl SweepWorker {
         &self.median
     }
 
-    /// Says whether a task was cancelled when it was a mere row; looks for news after [`Setup::look_again`].
-    fn was_cancelled(&self, number: u64) -> bool {
-        let mut held = self.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((list, looked)) = held.as_mut() else {
-            return false;
-        };
-        if looked.elapsed() >= self.setup.look_again {
-            *looked = Instant::now();
-            // What cannot be read now is read later; the master looks too.
-            let _ = list.look_again();
-        }
-        list.contains(number)
+    fn was_cancelled(&self, task: u64) -> Result<bool, TaskError> {
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        later
+            .contains(task)
+            .map_err(|error| TaskError::new(error.to_string()))
     }
 
     fn timeout(&self, limits: &Limits) -> Option<Duration> {
@@ -131,8 +122,7 @@ impl Worker for SweepWorker {
     fn process(&self, row: Row, task: &Task<'_>) -> Result<Report, BoxError> {
         let note = task.note();
         // Who is granted new attempts is meant to run after all.
-        let is_new = task.attempt() == 1 && note.is_none();
-        if note.is_none() && row.cancelled || is_new && self.was_cancelled(task.id().number) {
+        if note.is_none() && (row.cancelled || self.was_cancelled(task.id().number)?) {
             return Err(TaskError::new(super::CANCELLED).last().into());
         }
         let (given, expected) = (row.values.len(), self.sweep.columns.len());

@@ -37,13 +37,16 @@ pub(crate) fn cancel(args: &CancelArgs) -> Ended {
             (Cancel::Tasks(tasks), rows)
         }
     };
+    let before = store.status()?;
     // First those that are not published yet: none slips through in between.
     if all > 0 && !rows.is_empty() {
         Cancelled::add(store.path(), &rows)?;
     }
     let cancelled = store.cancel(&which, &args.why)?;
     let waiting = match which {
-        Cancel::Open => all.saturating_sub(store.status()?.tasks()),
+        // A master that publishes at this moment makes tasks of rows, so only their sum is sure.
+        Cancel::Open => (all.max(before.tasks()) - before.ok() - before.failed())
+            .saturating_sub(cancelled.free + cancelled.running),
         _ => cancelled.absent,
     };
     Screen::plain().line(&format!(

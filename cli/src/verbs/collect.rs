@@ -30,6 +30,7 @@ pub(crate) fn collect(args: &CollectArgs) -> Ended {
     let sweep = super::sweep_of(&store)?;
     let screen = Screen::plain();
     let file = args.output.output.as_deref();
+    file.map_or(Ok(()), check_place)?;
     if args.follow {
         follow(&store, &sweep, args.output.how, &screen)?;
         if file.is_none() {
@@ -52,9 +53,9 @@ pub(crate) fn collect(args: &CollectArgs) -> Ended {
         screen.line(&format!("results  {}", written.told(file)));
         return Ok(written.code());
     }
-    let columns = columns(&store, &sweep)?;
     let stdout = io::stdout();
     let shape = shape(args.output.how, None);
+    let columns = columns(&store, &sweep, shape)?;
     let to = BufWriter::new(stdout.lock());
     let mut written = Written::default();
     match write_ok(&store, shape, columns, to, &mut written) {
@@ -119,19 +120,40 @@ impl Written {
     }
 }
 
+/// Says so if a file cannot be written because of where it is; asked before hours are spent on what goes into it.
+pub(super) fn check_place(file: &Path) -> Result<(), Failed> {
+    if file.is_dir() {
+        return Err(Failed::usage(
+            format!("cannot write {}: it is a directory", file.display()),
+            "name a file in it, such as results.csv",
+        ));
+    }
+    let folder = folder_of(file);
+    match std::fs::metadata(folder) {
+        Ok(found) if !found.is_dir() => Err(Failed::usage(
+            format!(
+                "cannot write {}: {} is no directory",
+                file.display(),
+                folder.display()
+            ),
+            "name a file in another directory",
+        )),
+        Err(error) => Err(Failed::usage(
+            format!("cannot write {}: {}: {error}", file.display(), folder.display()),
+            "make the directory, or name a file in another",
+        )),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Writes the results, and those that failed beside it, each in two stages.
 pub(super) fn to_file(store: &Store, sweep: &Sweep, file: &Path, how: Option<As>) -> Result<Written, Failed> {
-    let columns = columns(store, sweep)?;
+    let shape = shape(how, Some(file));
+    let columns = columns(store, sweep, shape)?;
     let mut written = Written::default();
     let temporary = temporary_beside(file)?;
-    let to = write_ok(
-        store,
-        shape(how, Some(file)),
-        columns.clone(),
-        temporary,
-        &mut written,
-    )
-    .map_err(|trouble| trouble.told(file))?;
+    let to = write_ok(store, shape, columns.clone(), temporary, &mut written)
+        .map_err(|trouble| trouble.told(file))?;
     let beside = file.with_file_name("failed.csv");
     if written.failed > 0 {
         let mut table = FailedTable::begin(&columns, temporary_beside(&beside)?)
@@ -164,11 +186,15 @@ fn is_ours(file: &Path) -> bool {
 
 type Temporary = BufWriter<NamedTempFile>;
 
-fn temporary_beside(file: &Path) -> Result<Temporary, Failed> {
-    let folder = match file.parent() {
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn temporary_beside(file: &Path) -> Result<Temporary, Failed> {
+    let folder = folder_of(file);
     let made = tempfile::Builder::new()
         .prefix(".results.")
         .suffix(".tmp")
@@ -250,10 +276,12 @@ fn write_ok<W: Write>(
     Ok(sink.end()?)
 }
 
-/// Returns the columns; where programs name their results themselves, all outcomes are looked at.
-fn columns(store: &Store, sweep: &Sweep) -> Result<Columns, Failed> {
+/// Returns the columns; where programs name their results themselves, all outcomes are looked at for a table.
+///
+/// In the other shapes each task stands for itself: concatenation takes what was asked for, or the output as it is.
+fn columns(store: &Store, sweep: &Sweep, shape: As) -> Result<Columns, Failed> {
     let mut columns = Columns::of(sweep);
-    if columns.results.is_empty() {
+    if columns.results.is_empty() && shape == As::Csv {
         each(store, |outcome| {
             if let Ok(report) = &outcome.result {
                 columns.note(report);

@@ -6,9 +6,9 @@ use flockwork::{Retry, Store, TaskState};
 use serde_json::{Map, Value, json};
 
 use super::select;
-use super::submit::timeout;
 use crate::args::{Format, RetryArgs};
 use crate::output;
+use crate::sweep::spec::Timeout;
 use crate::sweep::units::parse_size;
 use crate::words;
 
@@ -94,7 +94,7 @@ fn note(settings: &[String]) -> Result<String, Failed> {
         let (name, value) = text.split_once('=').ok_or_else(|| wrong("it is no NAME=VALUE"))?;
         match name {
             "timeout" if value == "none" => {}
-            "timeout" => drop(timeout(value)?),
+            "timeout" => drop(Timeout::parse(value).map_err(|why| wrong(&why))?),
             "mem" => drop(parse_size(value).map_err(|error| wrong(&error))?),
             _ => return Err(wrong("no such setting can be changed for single tasks")),
         }

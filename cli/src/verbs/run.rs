@@ -16,6 +16,7 @@ pub(crate) fn run(args: RunArgs) -> Ended {
     if args.sweep.dry_run {
         return dry_run(&path, &args.sweep);
     }
+    let output = output_of(&args.output)?;
     let screen = Screen::with_bar();
     let (store, sweep) = match is_given(&args.sweep) {
         true => into_store(&path, &args.sweep, &args.store, &screen)?,
@@ -45,7 +46,7 @@ pub(crate) fn run(args: RunArgs) -> Ended {
         stop: Stop::new(),
         withdraw_stop: true,
         quiet: args.quiet,
-        output: output_of(&args.output),
+        output,
     };
     conduct.run()
 }

@@ -73,6 +73,10 @@ pub(super) fn into_store(
 ) -> Result<(Store, Sweep), Failed> {
     // Whatever makes no sense is told before anything is made.
     let prepared = submission(flags)?.prepare()?;
+    if !path.exists() && reads_a_file(flags) {
+        // Also in the last row: a store without tasks is of no use. What is no file cannot be read twice.
+        submission(flags)?.prepare()?.submit(None)?;
+    }
     let store = Store::open_or_create(path, &settings.over(StoreConfig::default()))?;
     if settings.over(store.config().clone()) != *store.config() {
         screen.line(&format!(
@@ -90,6 +94,11 @@ pub(super) fn into_store(
         screen.line(&note);
     }
     Ok((store, submitted.sweep))
+}
+
+fn reads_a_file(flags: &SweepFlags) -> bool {
+    let table = flags.params.as_deref().or(flags.each_line.as_deref());
+    table.is_some_and(Path::is_file)
 }
 
 fn told(path: &Path, submitted: &Submitted) -> String {
@@ -195,7 +204,7 @@ fn limits(flags: &LimitFlags) -> Result<Limits, Failed> {
 }
 
 /// Reads `4m` or `20x`.
-pub(super) fn timeout(text: &str) -> Result<Timeout, Failed> {
+fn timeout(text: &str) -> Result<Timeout, Failed> {
     Timeout::parse(text).map_err(|why| {
         Failed::usage(
             format!("--timeout {text:?}: {why}"),
@@ -212,12 +221,16 @@ pub(super) fn is_given(flags: &SweepFlags) -> bool {
         || !flags.sweep.is_empty()
 }
 
-/// Returns the path of the results as it was typed, absolute.
-pub(super) fn output_of(flags: &crate::args::OutputFlags) -> Option<(PathBuf, Option<crate::args::As>)> {
-    flags
-        .output
-        .as_deref()
-        .map(|file| (app::absolute(file), flags.how))
+/// Where the results go, absolute, and how they are written.
+pub(super) type Output = (PathBuf, Option<crate::args::As>);
+
+/// Returns where the results go; refuses a place in which they cannot be written.
+pub(super) fn output_of(flags: &crate::args::OutputFlags) -> Result<Option<Output>, Failed> {
+    let Some(file) = flags.output.as_deref() else {
+        return Ok(None);
+    };
+    super::collect::check_place(file)?;
+    Ok(Some((app::absolute(file), flags.how)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use flockwork::app::exit::{Ended, Failed};
 use flockwork::app::{self, Screen, absolute, times};
 use flockwork::{How, Stop, Store};
 
+use super::collect;
 use super::conduct::Conduct;
 use crate::args::WaitArgs;
 use crate::sweep::rows::Rows;
@@ -17,6 +18,7 @@ const TIMEOUT_PASSED: u8 = 6;
 /// Runs the verb.
 pub(crate) fn wait(args: WaitArgs) -> Ended {
     let path = app::named(args.place.store.as_deref())?;
+    args.collect.as_deref().map_or(Ok(()), collect::check_place)?;
     let store = Store::open(&path)?;
     let sweep = super::sweep_of(&store)?;
     let screen = Screen::with_bar();

@@ -101,7 +101,6 @@ fn make(
         tokens: guard.map(Guard::tokens),
         budget: Budget::new(offer(flags)?),
         // The rest of the grace is for giving the task back.
-        look_again: look_again(store),
         leave_within: flags.worker.grace.mul_f64(0.8),
     };
     let worker = SweepWorker::new(sweep.clone(), setup).map_err(|text| Failed::new(USAGE, text, None))?;
@@ -119,11 +118,6 @@ fn offer(flags: &WorkFlags) -> Result<Offer, Failed> {
         None => None,
     };
     Ok(Offer::of_this_host(flags.offer_cpus, memory))
-}
-
-/// Returns how often a worker looks for tasks that were cancelled as mere rows: 2 s on local file systems, 10 s on others.
-pub(super) fn look_again(store: &Store) -> Duration {
-    store.lease() / 30
 }
 
 /// Reads the templates of a sweep once.

@@ -53,7 +53,6 @@ fn worker(sweep: Sweep, store: &Path) -> Result<SweepWorker, String> {
             memory: 1 << 30,
         }),
         leave_within: Duration::from_secs(8),
-        look_again: Duration::ZERO,
     };
     SweepWorker::new(sweep, setup)
 }

@@ -22,10 +22,45 @@ struct Stored {
     tasks: Vec<(u64, u64)>,
 }
 
+/// What was cancelled while its row was on its way into the store, as a worker sees it.
+///
+/// Such a task is published after it was put on the list. Tasks are published in their order. So a worker looks again
+/// when it meets a task beyond all that it has met: whatever comes before that one was published by then too.
+#[derive(Debug)]
+pub(crate) struct Later {
+    list: Cancelled,
+    met: Option<u64>,
+}
+
+impl Later {
+    /// Reads the list of a store.
+    ///
+    /// # Errors
+    ///
+    /// For a damaged file, and one that cannot be read.
+    pub(crate) fn of(store: &Path) -> Result<Later, Failed> {
+        let list = Cancelled::of(store)?;
+        Ok(Later { list, met: None })
+    }
+
+    /// Returns whether a task was cancelled that has been published.
+    ///
+    /// # Errors
+    ///
+    /// As of [`of`](Later::of).
+    pub(crate) fn contains(&mut self, task: u64) -> Result<bool, Failed> {
+        if self.met.is_none_or(|met| task > met) {
+            self.list.look_again()?;
+            self.met = Some(task);
+        }
+        Ok(self.list.contains(task))
+    }
+}
+
 /// The tasks that were cancelled, as far as they were read.
 ///
-/// Who reads rows looks again with each block; a row that was in memory when its task was cancelled does not say so, and
-/// workers look again themselves.
+/// Who reads rows looks again with each block, so a row that was in memory when its task was cancelled does not say so.
+/// Workers therefore ask [`Later`] too.
 #[derive(Debug)]
 pub(crate) struct Cancelled {
     folder: PathBuf,

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::cancelled::Later;
 use super::spool::{Known, Spool};
 use super::*;
 
@@ -238,6 +239,21 @@ fn files_of_a_newer_format_are_refused() {
         "{}",
         failed.text()
     );
+}
+
+#[test]
+fn a_task_that_is_met_later_than_it_was_cancelled_is_known() {
+    let store = store();
+    let mut later = Later::of(store.path()).unwrap();
+    assert!(!later.contains(5).unwrap());
+    Cancelled::add(store.path(), &[3..9]).unwrap();
+    assert!(
+        !later.contains(4).unwrap(),
+        "it was published before the list was read"
+    );
+    assert!(later.contains(6).unwrap(), "it may have been published since");
+    assert!(later.contains(4).unwrap());
+    assert!(!later.contains(9).unwrap());
 }
 
 #[test]

@@ -1,0 +1,26 @@
+//! The command `flockwork` as its users see it: real processes on a real directory.
+
+/// A command that fails, hangs, or must not be tried again.
+mod failing;
+/// A disk that is full while results are collected.
+mod full;
+/// Defaults from `flockwork.toml`, completions, pages and help.
+mod habits;
+/// Values that a shell, a table or a terminal would take amiss.
+mod hostile;
+/// What a command is given, where it runs, and what becomes of its output.
+mod inside;
+/// From a table to its results, at once and with each verb apart.
+mod journey;
+/// What people get wrong: the text, the exit code, and nothing that was made.
+mod mistakes;
+/// Running the command, waiting for it, and reading what it says.
+mod place;
+/// The verbs that read, on a store that has ended and on one that runs.
+mod reading;
+/// Kills, of workers, of masters and of `run`.
+mod recovery;
+/// New attempts, cancelling, pauses and stops.
+mod steering;
+/// The forms in which parameters are given.
+mod tables;
