@@ -117,14 +117,7 @@ fn run(dir: &Path, tasks: u64, extra: &[&str]) -> (f64, Cost) {
     command
         .arg("run")
         .arg(place.path().join("bench.flock"))
-        .args([
-            "--sweep",
-            &format!("n=1..{tasks}"),
-            "--durability",
-            "process",
-            "--cwd",
-            "/",
-        ])
+        .args(["--sweep", &format!("n=1..{tasks}"), "--durability", "process"])
         .args(extra)
         .args(["--", "/bin/true"]);
     let cost = cost(command);

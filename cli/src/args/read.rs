@@ -143,7 +143,7 @@ pub(crate) enum As {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Results")]
 pub(crate) struct OutputFlags {
-    /// Write the results to this file; those that failed go to failed.csv beside it
+    /// Write the results to this file; those that failed go to failed.csv beside results.csv, x.failed.csv beside x.csv
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// How the results are written [default: by the file's name, else csv]

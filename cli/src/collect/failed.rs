@@ -8,6 +8,11 @@ use super::{Columns, host, number};
 use crate::tally::{self, Sort};
 use crate::task::{Exit, Report, Row};
 
+/// Its columns beside the task and its parameters.
+const OURS: [&str; 8] = [
+    "state", "exit", "signal", "host", "seconds", "attempt", "cause", "stderr",
+];
+
 /// The table of tasks that failed.
 pub(crate) struct FailedTable<W: Write> {
     writer: csv::Writer<W>,
@@ -17,12 +22,9 @@ pub(crate) struct FailedTable<W: Write> {
 impl<W: Write> FailedTable<W> {
     pub(crate) fn begin(columns: &Columns, to: W) -> io::Result<FailedTable<W>> {
         let mut writer = csv::Writer::from_writer(to);
-        let ours = [
-            "state", "exit", "signal", "host", "seconds", "attempt", "cause", "stderr",
-        ];
         let names = std::iter::once(columns.own("task"))
             .chain(columns.parameters.iter().cloned())
-            .chain(ours.iter().map(|name| columns.own(name)));
+            .chain(OURS.iter().map(|name| columns.own(name)));
         writer.write_record(names)?;
         Ok(FailedTable { writer, rows: 0 })
     }
@@ -74,6 +76,15 @@ impl<W: Write> FailedTable<W> {
 
     pub(crate) fn end(self) -> io::Result<W> {
         self.writer.into_inner().map_err(|error| error.into_error())
+    }
+}
+
+impl FailedTable<Vec<u8>> {
+    /// Returns the first line of such a table, with its line break.
+    pub(crate) fn headline(columns: &Columns) -> Vec<u8> {
+        let table = FailedTable::begin(columns, Vec::new()).and_then(FailedTable::end);
+        // Writing to memory does not fail.
+        table.unwrap_or_default()
     }
 }
 

@@ -154,7 +154,8 @@ pub(super) fn to_file(store: &Store, sweep: &Sweep, file: &Path, how: Option<As>
     let temporary = temporary_beside(file)?;
     let to = write_ok(store, shape, columns.clone(), temporary, &mut written)
         .map_err(|trouble| trouble.told(file))?;
-    let beside = file.with_file_name("failed.csv");
+    let headline = FailedTable::headline(&columns);
+    let beside = failed_beside(file, &headline);
     if written.failed > 0 {
         let mut table = FailedTable::begin(&columns, temporary_beside(&beside)?)
             .map_err(|error| Trouble::Writing(error).told(&beside))?;
@@ -164,7 +165,7 @@ pub(super) fn to_file(store: &Store, sweep: &Sweep, file: &Path, how: Option<As>
             .map_err(|error| Trouble::Writing(error).told(&beside))?;
         publish(rows, &beside)?;
         written.failed_file = Some(beside);
-    } else if is_ours(&beside) {
+    } else if is_table_of(&beside, &headline) {
         // The tasks that it speaks of are ok by now.
         let _ = std::fs::remove_file(&beside);
     }
@@ -172,16 +173,32 @@ pub(super) fn to_file(store: &Store, sweep: &Sweep, file: &Path, how: Option<As>
     Ok(written)
 }
 
-/// Whether a file is a table of failed tasks that was written here before.
-fn is_ours(file: &Path) -> bool {
+/// Returns where the tasks that failed are written: `failed.csv` beside `results.csv`, `x.failed.csv` beside `x.csv`.
+///
+/// A file of that name that is no such table is left alone; the next name is taken then.
+fn failed_beside(file: &Path, headline: &[u8]) -> PathBuf {
+    let stem = file
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let mut names = vec![format!("{stem}.failed.csv"), format!("{stem}.failed-tasks.csv")];
+    if stem == "results" {
+        names.insert(0, "failed.csv".into());
+    }
+    let mut paths = names.into_iter().map(|name| file.with_file_name(name));
+    let is_free = |path: &PathBuf| !path.exists() || is_table_of(path, headline);
+    let last = file.with_file_name(format!("{stem}.failed-tasks.csv"));
+    paths.find(is_free).unwrap_or(last)
+}
+
+/// Says whether a file is a table with this headline.
+fn is_table_of(file: &Path, headline: &[u8]) -> bool {
     let head = File::open(file).and_then(|file| {
-        let mut line = String::new();
-        io::BufRead::read_line(&mut io::BufReader::new(file), &mut line).map(|_| line)
+        let mut head = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(file, headline.len() as u64), &mut head).map(|_| head)
     });
-    head.is_ok_and(|line| {
-        line.trim_end()
-            .ends_with(",state,exit,signal,host,seconds,attempt,cause,stderr")
-    })
+    head.is_ok_and(|head| head == headline)
 }
 
 type Temporary = BufWriter<NamedTempFile>;
