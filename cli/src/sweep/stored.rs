@@ -108,11 +108,11 @@ impl Sweep {
         sweep.write(store, true)?;
         let changes = limits(&stored.limits).into_iter().zip(limits(&self.limits));
         let changes = changes.filter(|((_, old), (_, new))| old != new);
-        Ok(changes
-            .map(|((what, old), (_, new))| {
-                format!("{what} was {old} and is now {new}; workers that are running keep the old one")
-            })
-            .collect())
+        let mut notes: Vec<String> = changes
+            .map(|((what, old), (_, new))| format!("{what} was {old} and is now {new}"))
+            .collect();
+        notes.push("workers that are running keep the old limits".into());
+        Ok(notes)
     }
 
     /// Writes the file; false: there is one already, and it is not to be replaced.

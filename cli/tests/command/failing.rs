@@ -95,9 +95,9 @@ fn a_command_that_is_killed_is_named_with_its_signal() {
     assert_eq!(said.code, 1);
     assert!(said.err.contains("killed by signal 11 (SEGV)"), "{}", said.err);
     assert!(
-        place.read("failed.csv").contains(",failed,,11,"),
+        place.read("r.failed.csv").contains(",failed,,11,"),
         "{}",
-        place.read("failed.csv")
+        place.read("r.failed.csv")
     );
 }
 

@@ -80,7 +80,7 @@ fn results_that_do_not_fit_are_told_leave_nothing_and_can_be_collected_elsewhere
     let said = place.run(&["collect", STORE, "-o", "r.csv"]);
     assert_eq!(said.code, 1, "one has failed: {}", said.err);
     assert_eq!(place.read("r.csv").lines().count(), 9);
-    assert_eq!(place.read("failed.csv").lines().count(), 2);
+    assert_eq!(place.read("r.failed.csv").lines().count(), 2);
     drop(small);
 }
 

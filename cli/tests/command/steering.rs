@@ -55,7 +55,7 @@ fn only_what_failed_is_done_again_and_nothing_is_typed_again() {
         "{}",
         said.err
     );
-    assert!(place.has("failed.csv"));
+    assert!(place.has("r.failed.csv"));
     place.write("fixed", "");
     let said = place.ok(&["retry", STORE]);
     insta::assert_snapshot!("retry", said.err);
@@ -64,7 +64,7 @@ fn only_what_failed_is_done_again_and_nothing_is_typed_again() {
     assert_eq!(said.counts(), "4 tasks: 4 ok (2 after a retry)");
     assert_eq!(["1", "2", "3", "4"].map(|name| place.tries(name)), [1, 1, 2, 2]);
     assert_eq!(place.read("r.csv").lines().count(), 5);
-    assert!(!place.has("failed.csv"), "none has failed any more");
+    assert!(!place.has("r.failed.csv"), "none has failed any more");
     let said = place.ok(&["retry", STORE]);
     assert!(said.err.contains("0 tasks again"), "{}", said.err);
     let said = place.run(&["retry", STORE, "--task", "1,99"]);
@@ -152,7 +152,8 @@ fn what_waits_what_runs_and_what_is_not_published_yet_can_be_cancelled() {
         said.err
     );
     let said = place.ok(&["cancel", STORE, "--all", "--why", "wrong inputs"]);
-    insta::assert_snapshot!("cancel", said.err);
+    // How many of them run at this moment is a matter of chance: a worker ends some at once.
+    assert!(said.err.contains("19,999 tasks cancelled: "), "{}", said.err);
     let said = run.end();
     assert_eq!(said.code, 1, "{}", said.err);
     assert_eq!(said.counts(), "20,000 tasks: 0 ok, 20,000 cancelled");

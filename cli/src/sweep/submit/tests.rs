@@ -234,7 +234,8 @@ fn new_limits_replace_the_old_and_say_so() {
         submitted.notes,
         [
             "--timeout was none and is now 20x",
-            "--retry-on was all and is now 1,3"
+            "--retry-on was all and is now 1,3",
+            "workers that are running keep the old limits"
         ]
     );
     assert_eq!(submitted.added, 0);
