@@ -122,6 +122,8 @@ fn what_waits_what_runs_and_what_is_not_published_yet_can_be_cancelled() {
         STORE,
         "--sweep",
         "a=1..20000",
+        "--durability",
+        "process",
         "--lease",
         "2s",
         "--",
@@ -170,7 +172,8 @@ fn what_waits_what_runs_and_what_is_not_published_yet_can_be_cancelled() {
         .into_iter()
         .filter(|name| name.starts_with("tries."))
         .count();
-    assert_eq!(began, 2, "two have ever begun");
+    // The list of 16,384 that are published takes a while to mark; what begins meanwhile is ended.
+    assert!(began < 20, "{began} have begun");
     let audit = place.check_complete();
     assert_eq!(audit["failed"], 20_000, "{audit}");
 }
