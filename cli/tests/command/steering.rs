@@ -114,14 +114,15 @@ fn a_new_attempt_may_take_longer() {
 }
 
 #[test]
-fn what_waits_what_runs_and_what_is_not_published_yet_can_be_cancelled() {
+fn what_waits_and_what_runs_can_be_cancelled() {
     let place = Place::new();
-    // More than the window of a master: 16 shards of 1,024.
     let line = [
         "submit",
         STORE,
         "--sweep",
-        "a=1..20000",
+        "a=1..3000",
+        "--durability",
+        "process",
         "--lease",
         "2s",
         "--",
@@ -135,7 +136,7 @@ fn what_waits_what_runs_and_what_is_not_published_yet_can_be_cancelled() {
     let running = place.json(&["ls", STORE, "-s", "running"]);
     let running: u64 = running["tasks"][0]["task"].as_str().unwrap().parse().unwrap();
     let status = place.json(&["status", STORE]);
-    assert_eq!(status["tasks"], 20_000, "{status}");
+    assert_eq!(status["tasks"], 3_000, "{status}");
     let said = place.ok(&["cancel", STORE, "--task", &running.to_string(), "--why", "no use"]);
     assert!(
         said.err.contains("1 task cancelled: 0 waiting, 1 running"),
@@ -145,30 +146,35 @@ fn what_waits_what_runs_and_what_is_not_published_yet_can_be_cancelled() {
     // The worker goes on with another.
     place.wait_for("failed", 1);
     place.wait_for("running", 1);
-    let said = place.ok(&["cancel", STORE, "--task", "19990..19998"]);
+    let said = place.ok(&["cancel", STORE, "--task", "2990..2998"]);
     assert!(
         said.err.contains("9 tasks cancelled: 9 waiting, 0 running"),
         "{}",
         said.err
     );
     let said = place.ok(&["cancel", STORE, "--all", "--why", "wrong inputs"]);
-    // How many of them run at this moment is a matter of chance: a worker ends some at once.
-    assert!(said.err.contains("19,999 tasks cancelled: "), "{}", said.err);
+    assert!(said.err.contains(" tasks cancelled: "), "{}", said.err);
+    assert!(
+        said.err.ends_with(" running (these end within 0.4s)\n"),
+        "{}",
+        said.err
+    );
     let said = run.end();
     assert_eq!(said.code, 1, "{}", said.err);
-    assert_eq!(said.counts(), "20,000 tasks: 0 ok, 20,000 cancelled");
+    assert_eq!(said.counts(), "3,000 tasks: 0 ok, 3,000 cancelled");
     let began = place
         .names()
         .into_iter()
         .filter(|name| name.starts_with("tries."))
         .count();
-    assert_eq!(began, 2, "two have ever begun");
+    // It takes a while to mark them all; what begins meanwhile is ended.
+    assert!(began < 20, "{began} have begun");
     let audit = place.check_complete();
-    assert_eq!(audit["failed"], 20_000, "{audit}");
+    assert_eq!(audit["failed"], 3_000, "{audit}");
 }
 
 #[test]
-fn what_was_cancelled_can_be_granted_new_attempts() {
+fn what_is_not_published_yet_can_be_cancelled_and_granted_new_attempts() {
     let place = Place::new();
     place.write("go", "");
     place.ok(&["submit", STORE, "--sweep", "a=1..3", "--", "sh", "-c", GATED]);

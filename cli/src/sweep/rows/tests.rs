@@ -246,7 +246,7 @@ fn a_task_that_is_met_later_than_it_was_cancelled_is_known() {
     let store = store();
     let mut later = Later::of(store.path()).unwrap();
     assert!(!later.contains(5).unwrap());
-    Cancelled::add(store.path(), &[3..8, 8..9]).unwrap();
+    Cancelled::add(store.path(), &[3..9, 20..21]).unwrap();
     assert!(
         !later.contains(4).unwrap(),
         "it was published before the list was read"
