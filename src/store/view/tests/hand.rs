@@ -63,7 +63,7 @@ fn inputs_of_open_tasks_are_read_only_when_asked_for() {
     );
     let error = entries[0].as_ref().unwrap_err();
     assert!(
-        error.to_string().contains("input of task 0/0000000 is damaged"),
+        error.to_string().contains("input of task 0000000 is damaged"),
         "{error}"
     );
     let entry = place.store.task::<u64, u64>(task(5)).unwrap().unwrap();

@@ -152,5 +152,5 @@ fn values_of_another_type_are_errors_of_their_tasks() {
     let errors: Vec<_> = entries.filter_map(Result::err).collect();
     // Eight zero bytes are an empty text.
     assert_eq!(errors.len(), 6);
-    assert!(errors[0].to_string().contains("task 0/0000002"), "{}", errors[0]);
+    assert!(errors[0].to_string().contains("task 0000002"), "{}", errors[0]);
 }
