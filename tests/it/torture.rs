@@ -218,7 +218,8 @@ fn prove(site: &Site, plan: &Plan, batch: u32, done: &Done, report: &Report) {
 /// No task is run more often than once and once more for each fault that its input file suffered.
 fn check_executions(site: &Site, batch: u32, done: &Done) -> (u64, u64) {
     let input_of = |task: &str| -> (String, u64) {
-        let (round, number) = task.split_once('/').unwrap();
+        // A task of the first round is its number alone.
+        let (round, number) = task.split_once('/').unwrap_or(("0", task));
         let number: u64 = number.parse().unwrap();
         (round.to_owned(), number - number % u64::from(batch))
     };
