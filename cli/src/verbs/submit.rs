@@ -42,8 +42,7 @@ pub(crate) fn submit(args: SubmitArgs) -> Ended {
 
 /// Shows what would be run, and makes nothing.
 pub(super) fn dry_run(path: &Path, flags: &SweepFlags) -> Ended {
-    let store = path.join("store.json").exists().then_some(path);
-    let submitted = submission(flags)?.prepare()?.submit(store.filter(|_| false))?;
+    let submitted = submission(flags)?.prepare()?.submit(None)?;
     let mut text = format!(
         "{}: {} from {} ({}); nothing was made\n",
         super::name(path),
