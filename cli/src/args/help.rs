@@ -214,7 +214,7 @@ const VERBS: &[Verb] = &[
                 "running tasks are given back",
             ),
         ],
-        "`run`, `submit`, `wait` and `retry` withdraw the request.",
+        "Workers see it between tasks, and within a fifth of the lease while one runs. `run` withdraws the request; so do `submit` and `retry` when they bring work.",
     ),
     (
         "clean",
