@@ -79,6 +79,42 @@ impl Sight {
     }
 }
 
+/// Whether the locks of another host's workers are seen from here, as far as is known.
+///
+/// It is learnt from the file that a worker of that host holds a lock on as long as it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Reach {
+    #[default]
+    Unknown,
+    /// The lock was busy once. Locks that are known to one host only look the same for the moment in which another
+    /// process of this host tries them.
+    Busy,
+    /// The lock could be taken, when the file was in this state: its worker may have died, or left.
+    Taken((Duration, u64)),
+    Yes,
+    No,
+}
+
+impl Reach {
+    /// Says whether nothing more is to be learnt.
+    pub(crate) fn is_known(self) -> bool {
+        matches!(self, Reach::Yes | Reach::No)
+    }
+
+    /// What is known after a further try: whether the lock could be taken, and in what state the file was while it was
+    /// ours.
+    pub(crate) fn tried(self, taken: bool, state: (Duration, u64)) -> Reach {
+        match (self, taken) {
+            (Reach::Yes | Reach::No, _) => self,
+            // It gave a sign of life after we had its lock, so it lived while we had it.
+            (Reach::Taken(before), _) if before != state => Reach::No,
+            (Reach::Busy, false) => Reach::Yes,
+            (_, false) => Reach::Busy,
+            (_, true) => Reach::Taken(state),
+        }
+    }
+}
+
 /// What is known of the end of a round.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tail {
@@ -173,6 +209,31 @@ mod tests {
         sight.look(at(5006.0), LEASE, state(9));
         assert!(!sight.is_silent(at(5006.0), LEASE));
         assert!(!sight.has_moved(), "a gap is no sign of life");
+    }
+
+    #[test]
+    fn locks_reach_when_one_is_busy_twice() {
+        let tried = |looks: &[(bool, u64)]| {
+            let looks = looks.iter();
+            looks.fold(Reach::default(), |reach, (taken, mtime)| {
+                reach.tried(*taken, state(*mtime))
+            })
+        };
+        assert_eq!(tried(&[(false, 9)]), Reach::Busy, "that may be another prober");
+        assert_eq!(tried(&[(false, 9), (false, 9)]), Reach::Yes);
+        // A worker that died or left: no sign of life follows.
+        assert!(!tried(&[(true, 9), (true, 9), (true, 9)]).is_known());
+        assert!(!tried(&[(false, 7), (true, 9), (true, 9)]).is_known());
+        // Its lock could be taken, and it lives.
+        assert_eq!(tried(&[(true, 9), (true, 10)]), Reach::No);
+        assert_eq!(tried(&[(false, 8), (true, 9), (false, 10)]), Reach::No);
+        // One that was just starting when it was tried.
+        assert_eq!(tried(&[(true, 9), (false, 9), (false, 12)]), Reach::Yes);
+        assert_eq!(
+            tried(&[(false, 9), (false, 9), (true, 10), (true, 20)]),
+            Reach::Yes,
+            "learnt once"
+        );
     }
 
     #[test]

@@ -294,7 +294,8 @@ impl Claim {
     }
 }
 
-fn take_lock(file: &FileRef) -> bool {
+/// Takes the lock of a file of one's own, which a prober may have for a moment; says whether that worked.
+pub(super) fn take_lock(file: &FileRef) -> bool {
     for last in [false, false, true] {
         match file.try_lock() {
             Ok(Flock::Held) => return true,

@@ -16,10 +16,10 @@ use crate::clock::Moment;
 use crate::error::{IoContext, Result};
 use crate::fs::{DirRef, Flock, FsKind, is_foreign, is_gone, os};
 use crate::layout::{self, Kind, WORKERS};
-use crate::name::{Attempt, RoundNumber, Stem, TaskId};
+use crate::name::{Attempt, RoundNumber, Stem, TaskId, WorkerId};
 use crate::observe::{Event, Observer};
-use crate::policy::Sight;
 pub(crate) use crate::policy::Tail;
+use crate::policy::{Reach, Sight};
 use crate::record::AttemptHeader;
 
 /// Short attempts are not worth a look.
@@ -35,13 +35,11 @@ pub(crate) struct RunningAttempt {
     pub(crate) doubled: bool,
 }
 
-/// Whether the locks of another host's workers are seen from here.
-#[derive(Debug, Clone)]
-enum Reach {
-    /// Not known yet: what was seen of the file of one of its workers.
-    Unknown(Sight),
-    Yes,
-    No,
+/// What is known of the locks of another host, and by which of its workers' files.
+#[derive(Debug)]
+struct Probing {
+    worker: WorkerId,
+    reach: Reach,
 }
 
 #[derive(Debug)]
@@ -58,7 +56,7 @@ pub(crate) struct Reaper {
     observer: Observer,
     known: HashMap<(RoundNumber, Stem, Attempt), Known>,
     /// By host name and boot: there may be two hosts of one name.
-    reach: HashMap<(String, String), Reach>,
+    reach: HashMap<(String, String), Probing>,
     /// At most so many attempts are watched, always the same ones, so that a thousand idle workers do not ask
     /// a million things.
     capacity: usize,
@@ -171,7 +169,7 @@ impl Reaper {
             let settled = !lives_here && known.sight.lock_has_settled(now);
             let header = known.header.clone();
             if let (true, Some(probe)) = (settled, probe)
-                && self.lock_tells(header.as_ref(), now)?
+                && self.lock_tells(header.as_ref())?
                 && probe.try_lock()? == Flock::Held
             {
                 return Ok(Verdict::Lost("its lock is free"));
@@ -185,7 +183,7 @@ impl Reaper {
     }
 
     /// Says whether a free lock proves that this attempt's worker is dead.
-    fn lock_tells(&mut self, header: Option<&AttemptHeader>, now: Moment) -> io::Result<bool> {
+    fn lock_tells(&mut self, header: Option<&AttemptHeader>) -> io::Result<bool> {
         let Some(header) = header else {
             // Dead before it wrote its header; only one kernel can know that.
             return Ok(self.store.kind() == FsKind::Local);
@@ -197,46 +195,42 @@ impl Reaper {
         if header.process.host == this.host && header.process.boot == this.boot {
             return Ok(true);
         }
-        self.locks_reach(header, now)
+        self.locks_reach(header)
     }
 
-    /// Tries the lock of the *file* of a worker of that host while it is seen to live: busy means that its locks
-    /// are seen here; taken means that they are not.
-    fn locks_reach(&mut self, header: &AttemptHeader, now: Moment) -> io::Result<bool> {
+    /// Tries the lock of the *file* of a worker of that host: if it is busy while the worker lives, its locks are seen
+    /// here; if it can be taken, they are not.
+    fn locks_reach(&mut self, header: &AttemptHeader) -> io::Result<bool> {
         let host = &header.process.host;
-        let key = (host.clone(), header.process.boot.clone());
-        let reach = self
+        let probing = self
             .reach
-            .entry(key)
-            .or_insert_with(|| Reach::Unknown(Sight::new(now)));
-        let Reach::Unknown(sight) = reach else {
-            return Ok(matches!(reach, Reach::Yes));
-        };
-        let probe = match self
-            .store
-            .root()
-            .open_dir(WORKERS)
-            .and_then(|dir| dir.open_write(header.worker.as_str()))
-        {
+            .entry((host.clone(), header.process.boot.clone()))
+            .or_insert_with(|| Probing {
+                worker: header.worker.clone(),
+                reach: Reach::default(),
+            });
+        if probing.reach.is_known() {
+            return Ok(probing.reach == Reach::Yes);
+        }
+        if probing.worker != header.worker {
+            (probing.worker, probing.reach) = (header.worker.clone(), Reach::default());
+        }
+        let workers = self.store.root().open_dir(WORKERS)?;
+        let probe = match workers.open_write(header.worker.as_str()) {
             Ok(probe) => probe,
+            // It has left, or was cleaned after its death.
             Err(error) if is_gone(&error) => return Ok(false),
             Err(error) => return Err(error),
         };
+        // In this order, and with the lock still held, so that a later sign of life is one of a worker without it.
+        let taken = probe.try_lock()? != Flock::Busy;
         let stat = probe.fresh()?;
-        sight.look(now, self.store.lease(), (stat.mtime, stat.len));
-        if !sight.has_moved() {
-            return Ok(false);
+        probing.reach = probing.reach.tried(taken, (stat.mtime, stat.len));
+        if probing.reach == Reach::No {
+            self.observer
+                .tell(|| Event::LocksDoNotReach { host: host.clone() });
         }
-        match probe.try_lock()? {
-            Flock::Busy => *reach = Reach::Yes,
-            // It moved, so it lived a moment ago: if it died since, the next worker of its host tells more.
-            Flock::Held | Flock::Unsupported => {
-                *reach = Reach::No;
-                self.observer
-                    .tell(|| Event::LocksDoNotReach { host: host.clone() });
-            }
-        }
-        Ok(matches!(reach, Reach::Yes))
+        Ok(probing.reach == Reach::Yes)
     }
 
     fn mark(&self, attempt: &RunningAttempt, kind: Kind, why: &str) -> bool {

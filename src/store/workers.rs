@@ -5,7 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::claim::Identity;
+use super::claim::{Identity, take_lock};
 use crate::clock::wall_millis;
 use crate::fs::{DirRef, FileRef, os};
 use crate::layout::WORKERS;
@@ -49,8 +49,8 @@ impl WorkerFile {
         let dir = store.root().open_dir(WORKERS)?;
         let name = me.id.as_str().to_owned();
         let file = dir.create(&name)?;
-        // Others try this lock to learn whether locks reach them.
-        let _ = file.try_lock();
+        // Others try this lock to learn whether locks reach them; one of them may have it at this moment.
+        take_lock(&file);
         let record = WorkerRecord {
             worker: me.id.clone(),
             process: me.process.clone(),
@@ -84,6 +84,8 @@ impl WorkerFile {
 
     /// Says goodbye.
     pub(crate) fn remove(self) {
+        // Closed first: an NFS client renames a file that is removed while it is open, and removes it later.
+        drop(self.file);
         // If it stays, the worker is shown as lost: wrong, but harmless.
         let _ = self.dir.unlink(&self.name);
     }
