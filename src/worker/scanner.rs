@@ -53,6 +53,7 @@ pub(super) struct Scanner {
     /// Shards (and whole rounds) in which nothing is open, until the next deep scan.
     ended_shards: HashSet<(RoundNumber, ShardNumber)>,
     ended_rounds: HashSet<RoundNumber>,
+    round_dirs: HashMap<RoundNumber, DirRef>,
     dirs: HashMap<(RoundNumber, ShardNumber), DirRef>,
     round_tasks: HashMap<RoundNumber, u64>,
     /// When failed attempts were first seen: their backoff begins then.
@@ -71,6 +72,7 @@ impl Scanner {
             fruitless: 0,
             ended_shards: HashSet::new(),
             ended_rounds: HashSet::new(),
+            round_dirs: HashMap::new(),
             dirs: HashMap::new(),
             round_tasks: HashMap::new(),
             failed_since: HashMap::new(),
@@ -150,11 +152,21 @@ impl Scanner {
         view: &View<'_>,
         nothing: &mut Nothing,
     ) -> Result<Option<Candidate>> {
-        let round_dir = match self.store.round_dir(round) {
-            Err(error) if error.io_error().is_some_and(is_gone) => return Ok(None),
-            answer => answer?,
+        let round_dir = match self.round_dirs.get(&round) {
+            Some(dir) => dir.clone(),
+            None => match self.store.round_dir(round) {
+                Err(error) if error.io_error().is_some_and(is_gone) => return Ok(None),
+                answer => answer?,
+            },
         };
-        let listing = list_round(&round_dir).during("cannot list", round_dir.path())?;
+        self.round_dirs.insert(round, round_dir.clone());
+        let listing = match list_round(&round_dir) {
+            Err(error) if is_gone(&error) => {
+                self.round_dirs.remove(&round);
+                return Ok(None);
+            }
+            answer => answer.during("cannot list", round_dir.path())?,
+        };
         self.dirs
             .retain(|(of, shard), _| *of != round || listing.shards.contains(shard));
         let mut shards: Vec<ShardNumber> = listing.shards.into_iter().collect();
@@ -171,6 +183,7 @@ impl Scanner {
         }
         if all_ended {
             self.ended_rounds.insert(round);
+            self.round_dirs.remove(&round);
         } else if listing.complete && !nothing.running.is_empty() {
             nothing.tail.total = self.tasks_of(round, &round_dir);
         }

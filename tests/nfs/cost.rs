@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use flockwork_rig::Guest;
 
 use crate::program::{Act, Role};
-use crate::site::{Site, tasks};
+use crate::site::{LONG, Site, tasks};
 
 /// Calls of a mount, by name.
 #[derive(Debug, Clone, Default)]
-struct Calls(BTreeMap<String, u64>);
+pub(crate) struct Calls(BTreeMap<String, u64>);
 
 impl Calls {
     /// All calls of a client since it has mounted.
-    fn of(client: &mut Guest) -> Calls {
+    pub(crate) fn of(client: &mut Guest) -> Calls {
         let text = client.run("cat /proc/self/mountstats").unwrap();
         let mount = text
             .split("device ")
@@ -32,7 +33,7 @@ impl Calls {
         self.0.values().sum()
     }
 
-    fn named(&self, name: &str) -> u64 {
+    pub(crate) fn named(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
@@ -123,4 +124,35 @@ fn a_task_costs_at_most_fifteen_calls_however_many_tasks_and_workers_there_are_v
         seen.iter().copied().fold(0.0, f64::max),
     );
     assert!(most <= 1.2 * least, "it grows: {seen:?}");
+}
+
+/// What it looks at does not change, so that its client's cache answers most of what it asks.
+#[test]
+fn an_idle_worker_makes_at_most_three_calls_a_look_v42() {
+    let Some(mut site) = Site::take("idle", "4.2", "") else {
+        return;
+    };
+    let master = site.start_master(0, tasks(1, Act::Wait));
+    let holder = site.start_worker(1);
+    site.wait_noted(&holder, "begin", LONG);
+    let every = Duration::from_secs(1);
+    let role = Role::Worker {
+        slots: 1,
+        idle_exit: 600,
+    };
+    let interval = u64::try_from(every.as_millis()).unwrap();
+    let idle = site.start(2, role, Some((interval, interval)));
+    site.wait_noted(&idle, "event Idle", LONG);
+    let begun = Instant::now();
+    let before = Calls::of(site.client(2));
+    std::thread::sleep(every * 20);
+    let calls = Calls::of(site.client(2)).since(&before);
+    // Waits have jitter, of a quarter at most.
+    let looks = begun.elapsed().as_secs_f64() / every.as_secs_f64() / 0.75;
+    println!("  {} calls in at most {looks:.0} looks: {calls}", calls.total());
+    assert!(calls.total() as f64 <= 3.0 * looks, "{calls}");
+    site.open_gate();
+    for process in [&master, &holder, &idle] {
+        process.good_end();
+    }
 }

@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use flockwork::{
-    BoxError, Error, Event, Inputs, Master, MasterConfig, Outcome, RoundNumber, Store, StoreConfig, Task,
-    Worker, WorkerConfig,
+    BoxError, Durability, Entry, Error, Event, Inputs, Master, MasterConfig, Outcome, RoundNumber, Store,
+    StoreConfig, Task, Worker, WorkerConfig,
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) const ROLE: &str = "FLOCKWORK_NFS_ROLE";
+const ROLE: &str = "FLOCKWORK_NFS_ROLE";
 
 /// What a process is to be, and where it notes what it did (outside of the store, on a disk that is never cut off).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,7 +28,30 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Role {
     Master(MasterOrder),
-    Worker { slots: u32, idle_exit: u64 },
+    Worker {
+        slots: u32,
+        idle_exit: u64,
+    },
+    /// Says which tasks have which outcome, and changes nothing.
+    Reader,
+}
+
+impl Role {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Role::Master(_) => "master",
+            Role::Worker { .. } => "worker",
+            Role::Reader => "reader",
+        }
+    }
+}
+
+impl Order {
+    /// The shell script that runs it in a guest, where this binary is called `scenarios`.
+    pub(crate) fn script(&self) -> String {
+        let order = serde_json::to_string(self).unwrap();
+        format!("export {ROLE}='{order}'; exec scenarios program::entry --exact --nocapture")
+    }
 }
 
 /// What a master is to do; each round is made from all the answers of the one before.
@@ -40,6 +63,8 @@ pub(crate) struct MasterOrder {
     pub(crate) shard: u32,
     /// In seconds; the store's default if there is none.
     pub(crate) lease: Option<u64>,
+    /// Whether outcomes need not survive a power cut.
+    pub(crate) process_only: bool,
     pub(crate) act: Act,
 }
 
@@ -48,8 +73,10 @@ pub(crate) struct MasterOrder {
 pub(crate) enum Act {
     /// Takes so many milliseconds.
     Work(u64),
-    /// Waits for the file `gate`, or `gate.WORKER`'s, beside the notes.
+    /// Waits for the file `gate`, or for `gate.NAME` with the name of its process, beside the notes.
     Wait,
+    /// Waits in the same way, and gives so many bytes beside the answer.
+    WaitAndFill(usize),
 }
 
 /// The beginning of the processes; returns at once when the tests themselves are run.
@@ -63,6 +90,7 @@ fn entry() {
     let ended = match &order.role {
         Role::Master(master) => be_master(&order, master, notes),
         Role::Worker { slots, idle_exit } => be_worker(&order, *slots, *idle_exit, notes),
+        Role::Reader => be_reader(&order, notes),
     };
     if let Err(error) = ended {
         panic!("{:?}: {error}", error.kind());
@@ -73,6 +101,9 @@ fn be_master(order: &Order, what: &MasterOrder, notes: Notes) -> Result<(), Erro
     let mut config = StoreConfig::default();
     if let Some(lease) = what.lease {
         config = config.lease(Duration::from_secs(lease));
+    }
+    if what.process_only {
+        config = config.durability(Durability::Process);
     }
     let store = match Store::open(&order.store) {
         Ok(store) => store,
@@ -120,6 +151,21 @@ fn be_worker(order: &Order, slots: u32, idle_exit: u64, notes: Notes) -> Result<
     Ok(())
 }
 
+fn be_reader(order: &Order, notes: Notes) -> Result<(), Error> {
+    for entry in Store::open(&order.store)?.outcomes::<(u64, Act), (u64, Vec<u8>)>()? {
+        if let Entry::Ended(outcome) = entry? {
+            match outcome.result {
+                Ok((given, _)) if given == answer(outcome.input.0) => {
+                    notes.line(&format!("has {}", outcome.task))
+                }
+                Ok(_) => notes.line(&format!("has a wrong answer at {}", outcome.task)),
+                Err(failure) => notes.line(&format!("has {failure} at {}", outcome.task)),
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Lists the directory for it: a name that was missing may stay so for a minute if it is asked for by itself.
 fn wait_for_store(path: &Path) -> Result<Store, Error> {
     let begun = std::time::Instant::now();
@@ -156,14 +202,12 @@ impl Notes {
     }
 
     fn event(&self, event: &Event) {
-        if !matches!(
-            event,
-            Event::Started { .. }
-                | Event::Accepted { .. }
-                | Event::Collected { .. }
-                | Event::Published { .. }
-        ) {
-            self.line(&format!("event {event:?}"));
+        match event {
+            Event::Started { .. } | Event::Published { .. } => {}
+            // What was acknowledged, by a worker and by the master.
+            Event::Accepted { task, .. } => self.line(&format!("accepted {task}")),
+            Event::Collected { task, .. } => self.line(&format!("collected {task}")),
+            event => self.line(&format!("event {event:?}")),
         }
     }
 }
@@ -177,14 +221,14 @@ struct Runner {
 
 impl Worker for Runner {
     type Input = (u64, Act);
-    type Output = u64;
+    type Output = (u64, Vec<u8>);
 
-    fn process(&self, (value, act): (u64, Act), task: &Task<'_>) -> Result<u64, BoxError> {
+    fn process(&self, (value, act): (u64, Act), task: &Task<'_>) -> Result<(u64, Vec<u8>), BoxError> {
         self.notes
             .line(&format!("begin {} {}", task.id(), task.attempt()));
-        match act {
-            Act::Work(millis) => std::thread::sleep(Duration::from_millis(millis)),
-            Act::Wait => {
+        match &act {
+            Act::Work(millis) => std::thread::sleep(Duration::from_millis(*millis)),
+            Act::Wait | Act::WaitAndFill(_) => {
                 let gates = ["gate".to_owned(), format!("gate.{}", self.name)];
                 while !gates.iter().any(|gate| self.gates.join(gate).exists()) {
                     std::thread::sleep(Duration::from_millis(20));
@@ -192,7 +236,12 @@ impl Worker for Runner {
             }
         }
         self.notes.line(&format!("end {} {}", task.id(), task.attempt()));
-        Ok(answer(value))
+        let bytes = if let Act::WaitAndFill(bytes) = act {
+            bytes
+        } else {
+            0
+        };
+        Ok((answer(value), vec![7; bytes]))
     }
 }
 
@@ -220,7 +269,7 @@ struct Planner {
 
 impl Master for Planner {
     type Input = (u64, Act);
-    type Output = u64;
+    type Output = (u64, Vec<u8>);
 
     fn create_inputs(&mut self, round: RoundNumber) -> Result<Option<Inputs<(u64, Act)>>, BoxError> {
         if let Some(missing) = self.answers.iter().position(|collected| !collected) {
@@ -237,8 +286,8 @@ impl Master for Planner {
         )))
     }
 
-    fn collect(&mut self, outcome: Outcome<(u64, Act), u64>) -> Result<(), BoxError> {
-        let given = outcome.result?;
+    fn collect(&mut self, outcome: Outcome<(u64, Act), (u64, Vec<u8>)>) -> Result<(), BoxError> {
+        let (given, _) = outcome.result?;
         if given != answer(outcome.input.0) {
             return Err(format!("{}: the answer belongs to another input", outcome.task).into());
         }

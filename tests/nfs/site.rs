@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use flockwork_rig::{Guest, Image, Job, Plan, Rig};
 
-use crate::program::{Act, MasterOrder, Order, ROLE, Role};
+use crate::program::{Act, MasterOrder, Order, Role};
 
 /// Long enough for a loaded machine; a test that hangs still ends, and says at what.
 pub(crate) const LONG: Duration = Duration::from_secs(240);
@@ -27,19 +27,13 @@ pub(crate) struct Site {
     /// Where processes note what they did, on this machine.
     notes: PathBuf,
     notes_in_guest: PathBuf,
-    pub(crate) version: String,
     started: u32,
 }
 
 impl Site {
     /// Takes the rig and mounts it anew everywhere; nothing if there is none here, after it was said why.
     pub(crate) fn take(test: &str, version: &str, options: &str) -> Option<Site> {
-        if std::env::var_os("FLOCKWORK_TEST_NFS").is_none() {
-            println!("skipped: FLOCKWORK_TEST_NFS is not set, so no guests are booted for a real NFS");
-            return None;
-        }
-        if let Some(missing) = Image::missing() {
-            println!("skipped: {missing}");
+        if !has_guests() {
             return None;
         }
         let mut rig = RIG.lock().unwrap_or_else(|poisoned| {
@@ -76,7 +70,6 @@ impl Site {
             dir: format!("/mnt/nfs/{name}"),
             notes_in_guest: PathBuf::from("/host/notes").join(&name),
             notes,
-            version: version.to_owned(),
             started: 0,
         })
     }
@@ -116,10 +109,7 @@ impl Site {
     /// Starts a process on a client, with the library's own intervals if there are none.
     pub(crate) fn start(&mut self, client: usize, role: Role, poll: Option<(u64, u64)>) -> Process {
         self.started += 1;
-        let kind = match role {
-            Role::Master(_) => "master",
-            Role::Worker { .. } => "worker",
-        };
+        let kind = role.name();
         let name = format!("{kind}{}", self.started);
         let order = Order {
             role,
@@ -128,10 +118,9 @@ impl Site {
             name: name.clone(),
             poll,
         };
-        let order = serde_json::to_string(&order).unwrap();
-        let script = format!("export {ROLE}='{order}'; exec scenarios program::entry --exact --nocapture");
+        let script = order.script();
         let job = self.client(client).spawn(&script).unwrap();
-        Process { name, client, job }
+        Process { name, job }
     }
 
     /// Runs the command `flockwork` on a client.
@@ -220,10 +209,24 @@ impl Site {
     }
 }
 
+/// Says whether there are guests here, and why not.
+pub(crate) fn has_guests() -> bool {
+    let why = match std::env::var_os("FLOCKWORK_TEST_NFS") {
+        None => Some("FLOCKWORK_TEST_NFS is not set, so no guests are booted".to_owned()),
+        Some(_) => Image::missing(),
+    };
+    if let Some(why) = &why {
+        println!("skipped: {why}");
+    }
+    why.is_none()
+}
+
 fn boot() -> Rig {
     let plan = Plan::default()
         .clients(CLIENTS)
         .lease(SERVER_LEASE)
+        // Small enough to be filled.
+        .disk_mib(256)
         .program(std::env::current_exe().unwrap(), "scenarios")
         .program(env!("CARGO_BIN_EXE_flockwork"), "flockwork");
     Rig::start(&plan).unwrap()
@@ -233,7 +236,6 @@ fn boot() -> Rig {
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) name: String,
-    pub(crate) client: usize,
     pub(crate) job: Job,
 }
 
@@ -256,6 +258,7 @@ pub(crate) fn tasks(tasks: u64, act: Act) -> MasterOrder {
         batch: 1,
         shard: 256,
         lease: None,
+        process_only: false,
         act,
     }
 }

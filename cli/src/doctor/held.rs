@@ -78,7 +78,12 @@ impl Held {
     }
 
     /// Lists it from a fresh opendir: that makes an NFS client look again. Names that are no UTF-8 are not ours.
+    ///
+    /// What the client keeps of it is dropped first. On NFSv3 a name that was made in the same tick of the server's
+    /// clock as the change before may be missing there, for as long as the directory does not change.
     pub(super) fn list(&self) -> io::Result<Vec<String>> {
+        // Where that cannot be asked for, nothing is kept.
+        let _ = sys::fadvise(&self.0, 0, None, sys::Advice::DontNeed);
         let mut names = Vec::new();
         for entry in sys::Dir::read_from(&self.0)? {
             let entry = entry?;

@@ -4,13 +4,15 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rustix::fs::{self as sys, AtFlags, Mode, OFlags, RawDir, RenameFlags};
+use rustix::fs::{self as sys, Advice, AtFlags, Mode, OFlags, RawDir, RenameFlags};
 use rustix::path::Arg;
 
 use super::Modes;
 use super::file::OsFile;
+use super::listing::Listings;
+use crate::clock::Moment;
 use crate::fs::{Dir, DirRef, FileRef, FsKind};
 
 /// File systems of which one kernel sees every change (statfs(2) `f_type`); all others count as shared.
@@ -37,16 +39,40 @@ pub(super) struct OsDir {
     fd: Arc<OwnedFd>,
     path: PathBuf,
     modes: Modes,
+    kind: OnceLock<FsKind>,
+    listings: Mutex<Listings>,
 }
 
 impl OsDir {
     pub(super) fn open(path: &Path, modes: Modes) -> io::Result<OsDir> {
         let fd = sys::openat(sys::CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(OsDir {
+        Ok(OsDir::new(fd, path.to_owned(), modes))
+    }
+
+    fn new(fd: OwnedFd, path: PathBuf, modes: Modes) -> OsDir {
+        OsDir {
             fd: Arc::new(fd),
-            path: path.to_owned(),
+            path,
             modes,
-        })
+            kind: OnceLock::new(),
+            listings: Mutex::default(),
+        }
+    }
+
+    /// Has a network client fetch the names anew where what it keeps of them may be out of date. See [`Listings`].
+    fn forget_kept_names(&self, opened: &OwnedFd) -> io::Result<()> {
+        if self.kind()? == FsKind::Local {
+            return Ok(());
+        }
+        // Opening it has just brought this up to date.
+        let stat = sys::fstat(opened)?;
+        let stamp = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
+        let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
+        if listings.must_forget(stamp, Moment::now()) {
+            // Where the kernel cannot, it keeps nothing either, or there is no more to be done.
+            let _ = sys::fadvise(opened, 0, None, Advice::DontNeed);
+        }
+        Ok(())
     }
 
     /// Opens one component in this directory; never through a symbolic link.
@@ -97,13 +123,16 @@ impl Dir for OsDir {
     }
 
     fn kind(&self) -> io::Result<FsKind> {
+        if let Some(kind) = self.kind.get() {
+            return Ok(*kind);
+        }
         // The constants are 32 bits wide; the field's type differs between architectures.
         let magic = sys::fstatfs(&*self.fd)?.f_type as u32;
-        Ok(if LOCAL_FILE_SYSTEMS.contains(&magic) {
-            FsKind::Local
-        } else {
-            FsKind::Network
-        })
+        let kind = match LOCAL_FILE_SYSTEMS.contains(&magic) {
+            true => FsKind::Local,
+            false => FsKind::Network,
+        };
+        Ok(*self.kind.get_or_init(|| kind))
     }
 
     fn free_space(&self) -> io::Result<u64> {
@@ -113,11 +142,7 @@ impl Dir for OsDir {
 
     fn open_dir(&self, name: &str) -> io::Result<DirRef> {
         let fd = self.open_at(name, OFlags::DIRECTORY, Mode::empty())?;
-        Ok(Arc::new(OsDir {
-            fd: Arc::new(fd),
-            path: self.path.join(name),
-            modes: self.modes,
-        }))
+        Ok(Arc::new(OsDir::new(fd, self.path.join(name), self.modes)))
     }
 
     fn make_dir(&self, name: &str) -> io::Result<()> {
@@ -131,6 +156,7 @@ impl Dir for OsDir {
     fn list(&self, each: &mut dyn FnMut(&str)) -> io::Result<()> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fresh = retried(|| sys::openat(&*self.fd, ".", flags, Mode::empty()))?;
+        self.forget_kept_names(&fresh)?;
         let mut buffer: Vec<u8> = Vec::with_capacity(LISTING_BUFFER);
         let mut entries = RawDir::new(&fresh, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {

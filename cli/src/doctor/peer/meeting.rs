@@ -116,9 +116,7 @@ impl Lobby {
         let begun = Instant::now();
         let mut signs: BTreeMap<String, i64> = BTreeMap::new();
         let mut chosen: Option<String> = None;
-        let mut poke = Poke::new(&self.here, &self.me);
         while begun.elapsed() < limit {
-            poke.now_and_then();
             self.hello.as_ref().map_or(Ok(()), touch).during("touch a file")?;
             let names = self.here.list().during("list the directory")?;
             let pair = |one: &str, other: &str| format!("{one}+{other}.pair");
@@ -220,9 +218,7 @@ impl Pair {
     /// Waits for what the other says at a step.
     pub(super) fn hear(&self, step: &str) -> Result<String, Trouble> {
         let name = format!("{}.{step}", self.other);
-        let mut poke = Poke::new(&self.dir, &self.me);
         let said = until(PATIENCE, || {
-            poke.now_and_then();
             let names = self.dir.list()?;
             Ok(match names.contains(&name) {
                 // Seen on NFS 4.2 (Linux 6.1): a file is empty for a moment after its name has come.
@@ -252,35 +248,6 @@ impl Pair {
         match self.first {
             true => self.hear("bye").map(drop),
             false => self.say("bye", ""),
-        }
-    }
-}
-
-/// Changes a directory a little once a second, so that a listing of it is really made anew.
-///
-/// Seen with NFS 3 (Linux 6.1): a change within the same tick of the server's clock as the last listing leaves the
-/// directory's mtime as it was, and so the remembered listing counts until the next change.
-struct Poke<'a> {
-    dir: &'a Held,
-    name: String,
-    last: Instant,
-}
-
-impl<'a> Poke<'a> {
-    fn new(dir: &'a Held, me: &str) -> Poke<'a> {
-        Poke {
-            dir,
-            name: format!("{me}.poke"),
-            last: Instant::now(),
-        }
-    }
-
-    fn now_and_then(&mut self) {
-        if self.last.elapsed() > Duration::from_secs(1) {
-            self.last = Instant::now();
-            // Trouble is told by the steps themselves.
-            drop(self.dir.create(&self.name));
-            let _ = self.dir.unlink(&self.name);
         }
     }
 }

@@ -30,8 +30,6 @@ pub(super) fn names(pair: &Pair, offset: i64) -> Result<Vec<Finding>, Trouble> {
     drop(our_listed.create(name).during("make a file")?);
     drop(our_asked.create(name).during("make a file")?);
     let (mut by_listing, mut by_stat) = (None, None);
-    // Not more often: on NFS 3 a listing in the same tick as the change would be remembered without it.
-    std::thread::sleep(LISTING_PAUSE / 2);
     let begun = Instant::now();
     while begun.elapsed() < LONGEST && (by_listing.is_none() || by_stat.is_none()) {
         if by_listing.is_none()

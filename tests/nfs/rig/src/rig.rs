@@ -9,6 +9,9 @@ use crate::guest::{Guest, Role};
 use crate::hub::Hub;
 use crate::image::{self, Image};
 
+/// Of a rig's directory; the process that made it comes next.
+const PREFIX: &str = "flockwork-rig-";
+
 /// What a rig is to be.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -80,7 +83,9 @@ impl Rig {
     /// If there is no [image](Image::get), or a guest does not come up.
     pub fn start(plan: &Plan) -> Result<Rig> {
         let image = Image::get()?;
-        let shared = tempfile::Builder::new().prefix("flockwork-rig-").tempdir()?;
+        remove_left_over();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let shared = tempfile::Builder::new().prefix(&prefix).tempdir()?;
         put_programs(&plan.programs, shared.path())?;
         let hub = Hub::default();
         let guest = |name: String, id: u8, role: Role| Guest {
@@ -207,6 +212,22 @@ fn at_once<'a>(
         // All are waited for.
         answers.collect::<Vec<_>>().into_iter().collect()
     })
+}
+
+/// Removes what rigs have left whose processes were killed. Their guests have ended with them.
+fn remove_left_over() {
+    for entry in fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .filter_map(std::result::Result::ok)
+    {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let is_gone = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
+        if is_gone {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// A file full of nothing, of which nothing is stored.
