@@ -7,6 +7,7 @@ mod args;
 mod collect;
 mod doctor;
 mod exec;
+mod hosts;
 mod master;
 mod nearest;
 mod output;
