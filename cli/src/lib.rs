@@ -7,6 +7,9 @@ mod args;
 mod collect;
 mod doctor;
 mod exec;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod hosts;
 mod master;
 mod nearest;
