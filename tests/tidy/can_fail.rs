@@ -317,7 +317,7 @@ fn a_fuzz_target_that_no_test_walks_is_found() {
             "fuzz/fuzz_targets/bad.rs:1: is not in fuzz/README.md",
             "fuzz/fuzz_targets/bad.rs:1: is walked by no test",
             "fuzz/fuzz_targets/bad.rs:1: has no corpus",
-            "fuzz/corpus:1: 3 files",
+            "fuzz/corpus:1: 2 files",
         ],
     );
 }
