@@ -48,8 +48,11 @@ fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(val
 /// A journal of any bytes: no line is lost, none is made up, and one that was read is read again as it was.
 pub fn journal(bytes: &[u8]) {
     let entries = read(bytes);
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-    assert!(entries.0.len() as u64 + entries.1 <= lines);
+    assert_eq!(entries.0.len() as u64 + entries.1, lines(bytes));
+    // Wherever the pieces end in which it is read, it is the same.
+    let mut shifted = b"#\n".repeat((READ_AT_ONCE - bytes.len().min(READ_AT_ONCE) / 2) / 2);
+    shifted.extend_from_slice(bytes);
+    assert_eq!(read(&shifted), entries);
     let mut text =
         "#flockwork.journal/1\tround\tinput\tattempt\ttasks\tended_ms\trun_us\toutcome\n".to_owned();
     for (number, line) in entries.0.iter().enumerate() {
@@ -72,6 +75,19 @@ pub fn journal(bytes: &[u8]) {
         }
     }
     assert_eq!(read(text.as_bytes()), (entries.0, 0));
+}
+
+/// How much of a journal is read at once, and the longest line.
+const READ_AT_ONCE: usize = 64 << 10;
+const LONGEST: usize = 4 << 10;
+
+/// Counts the lines that are whole, and no headlines.
+fn lines(bytes: &[u8]) -> u64 {
+    let whole = bytes.split_inclusive(|byte| *byte == b'\n');
+    let whole = whole.filter_map(|line| line.strip_suffix(b"\n"));
+    let is_head =
+        |line: &[u8]| line.len() <= LONGEST && line.starts_with(b"#") && std::str::from_utf8(line).is_ok();
+    whole.filter(|line| !is_head(line)).count() as u64
 }
 
 const WORDS: [&str; 4] = ["ok", "fail", "back", "twin"];
