@@ -121,7 +121,8 @@ fn attempt_and_suffix(rest: &str) -> Option<(Option<Attempt>, &str)> {
     match rest.split_once('.') {
         None => Some((None, rest)),
         Some((number, suffix)) => {
-            let number = number_of(number)?;
+            // As we write it, or one attempt would have several names.
+            let number = number_of(number).filter(|_| !number.starts_with('0'))?;
             let number = u32::try_from(number).ok().filter(|n| *n > 0 && *n < u32::MAX)?;
             Some((Some(Attempt(number)), suffix))
         }
@@ -262,6 +263,8 @@ mod tests {
             "0000123.out.1",
             "0000123.lock",
             "0000123.0.lock",
+            "0000123.01.lock",
+            "0000123.00001.final",
             "0000123.4294967295.lock",
             "0000123.99999999999999999999.lock",
             "0000123.1.lock.tmp",

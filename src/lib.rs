@@ -85,6 +85,9 @@ mod codec;
 mod config;
 mod error;
 mod fs;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod janitor;
 mod layout;
 mod map;

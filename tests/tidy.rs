@@ -69,6 +69,8 @@ const MAY_NAME: &[(&str, &str)] = &[
         "app",
         "error name outcome observe wait codec config clock store worker master map",
     ),
+    // What fuzz targets check, for tests and cargo-fuzz only; like tests it may name anything.
+    ("fuzz", ""),
 ];
 
 /// Crates that only some places may name: the crate, the places, and why.
@@ -100,6 +102,8 @@ const PURE: &[&str] = &[
     "src/policy.rs",
     "src/store/state.rs",
     "src/store/view/span.rs",
+    "cli/src/hosts/range.rs",
+    "cli/src/hosts/fold.rs",
 ];
 /// How it would: the word, and what stands before it.
 const IMPURE: &[(&str, &str)] = &[
@@ -259,6 +263,15 @@ fn no_test_file_is_forgotten() {
         &rules::forgotten_files(root(), "tests/it", "main.rs"),
         "a file that no `mod` names is not compiled: its tests never fail, for they never run",
         "name it with `mod` in the file that the line tells",
+    );
+}
+
+#[test]
+fn every_fuzz_target_is_walked_by_a_test() {
+    hold(
+        &rules::fuzz_targets(root()),
+        "cargo-fuzz is not run for each change, so what it found once must be looked for by the tests",
+        "as fuzz/README.md says, \"How to add a target\"",
     );
 }
 

@@ -1,56 +1,7 @@
-//! The command `flockwork`: sweeps of any program, and looking after stores.
-
-mod args;
-mod collect;
-mod doctor;
-mod exec;
-mod master;
-mod nearest;
-mod output;
-mod settings;
-mod steward;
-mod sweep;
-mod tally;
-mod task;
-mod verbs;
-mod view;
-mod words;
+//! The command `flockwork`; all of it is in the library of this package.
 
 use std::process::ExitCode;
 
-use args::Verb;
-use flockwork::app;
-use flockwork::app::exit::Ended;
-
 fn main() -> ExitCode {
-    app::conclude(settings::parse(args::command()).map(|cli| run(cli?)))
-}
-
-fn run(cli: args::Cli) -> Ended {
-    output::color::set(cli.color);
-    match cli.verb {
-        Verb::Run(args) => verbs::run(*args),
-        Verb::Submit(args) => verbs::submit(*args),
-        Verb::Worker(args) => verbs::worker(args),
-        Verb::Wait(args) => verbs::wait(*args),
-        Verb::Collect(args) => verbs::collect(&args),
-        Verb::Status(args) => verbs::status(&args),
-        Verb::Ls(args) => verbs::ls(&args),
-        Verb::Show(args) => verbs::show(&args),
-        Verb::Logs(args) => verbs::logs(&args),
-        Verb::Explain(args) => verbs::explain(&args),
-        Verb::Workers(args) => verbs::workers(&args),
-        Verb::Retry(args) => verbs::retry(&args),
-        Verb::Cancel(args) => verbs::cancel(&args),
-        Verb::Pause(args) => verbs::pause(&args),
-        Verb::Resume(args) => verbs::resume(&args),
-        Verb::Reclaim(args) => app::reclaim(&args),
-        Verb::Stop(args) => app::stop(&args),
-        Verb::Clean(args) => verbs::clean(&args),
-        Verb::Audit(args) => app::audit(&args),
-        Verb::Doctor(args) => verbs::doctor(&args),
-        Verb::Completions { shell } => verbs::completions(shell, &args::command()),
-        Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),
-        Verb::Guard { token } => Ok(exec::guard::main(&token)),
-    }
+    flockwork_cli::main()
 }

@@ -5,7 +5,11 @@
 //! the same traits and fail the first step, the second, the third ...
 
 pub(crate) mod os;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(
+    fuzzing,
+    expect(dead_code, reason = "fuzz targets plant files, and plan no faults")
+)]
 pub(crate) mod sim;
 pub(crate) mod watch;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{FORMAT, SMALL_FILE, Store};
 use crate::clock::{Random, wall_millis};
 use crate::config::{Sharing, StoreConfig};
-use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
+use crate::error::{BoxError, Error, ErrorKind, IoContext, Result, io_error};
 use crate::fs::{DirRef, Flock, os};
 use crate::layout::{self, JOURNAL, LOGS, ROUNDS, SCRATCH, STORE_FILE, WORKERS};
 
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// Makes or opens a store on a simulated disk.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn on(root: DirRef, config: &StoreConfig) -> Result<Store> {
         let path = root.path().to_owned();
         settle_in(&path, root, config).map(|(store, _)| store)
@@ -133,25 +133,40 @@ fn read_store_file(root: &DirRef) -> Result<StoreFile> {
         }
         Err(error) => return Err(io_error("cannot read", &path, error)),
     }
-    let damaged = |why: serde_json::Error| {
-        Error::new(ErrorKind::Damaged, "this is not what a store is described by:")
-            .at(&path)
-            .because(why)
-            .with_hint(
-                "restore the file from a backup, or write it anew after the example in docs/protocol.md",
-            )
-    };
-    let any: AnyFormat = serde_json::from_slice(&bytes).map_err(damaged)?;
-    if any.format > FORMAT {
-        let step = format!(
-            "the store has format {}, but this program knows only up to format {FORMAT}:",
-            any.format
-        );
-        return Err(Error::new(ErrorKind::NewerFormat, step)
-            .at(root.path())
-            .with_hint("build the program with a newer version of flockwork"));
+    StoreFile::parse(&bytes, root.path())
+}
+
+impl StoreFile {
+    /// Reads what `store.json` holds, of the store at this path.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NewerFormat`]; [`ErrorKind::Damaged`], also if its settings make no sense.
+    pub(crate) fn parse(bytes: &[u8], root: &Path) -> Result<StoreFile> {
+        let damaged = |why: BoxError| {
+            Error::new(ErrorKind::Damaged, "this is not what a store is described by:")
+                .at(root.join(STORE_FILE))
+                .because(why)
+                .with_hint(
+                    "restore the file from a backup, or write it anew after the example in docs/protocol.md",
+                )
+        };
+        let any: AnyFormat = serde_json::from_slice(bytes).map_err(|error| damaged(error.into()))?;
+        if any.format > FORMAT {
+            let step = format!(
+                "the store has format {}, but this program knows only up to format {FORMAT}:",
+                any.format
+            );
+            return Err(Error::new(ErrorKind::NewerFormat, step)
+                .at(root)
+                .with_hint("build the program with a newer version of flockwork"));
+        }
+        let file: StoreFile = serde_json::from_slice(bytes).map_err(|error| damaged(error.into()))?;
+        match file.settings.problem() {
+            Some(problem) => Err(damaged(problem.into())),
+            None => Ok(file),
+        }
     }
-    serde_json::from_slice(&bytes).map_err(damaged)
 }
 
 /// Says whether there is nothing at the path, or only what an unfinished store has.

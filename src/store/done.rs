@@ -65,6 +65,12 @@ impl DoneBuilder {
 
     /// Puts the done file into place.
     pub(crate) fn write(&self, round: &DirRef, shard: ShardNumber, end: u64) -> io::Result<()> {
+        // Always synced: cleaning removes the only other copy.
+        round.replace(&layout::done_name(shard), &self.content(shard, end), true)
+    }
+
+    /// Returns what the done file holds.
+    pub(crate) fn content(&self, shard: ShardNumber, end: u64) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.groups.len() + 256);
         let header = DoneHeader {
             first: shard.0,
@@ -74,8 +80,7 @@ impl DoneBuilder {
         record::push_json(&mut bytes, RecordKind::Done, 0, 0, &header);
         bytes.extend_from_slice(&self.groups);
         record::push_end(&mut bytes, self.tasks);
-        // Always synced: cleaning removes the only other copy.
-        round.replace(&layout::done_name(shard), &bytes, true)
+        bytes
     }
 }
 
@@ -127,7 +132,69 @@ impl DoneFile {
                 "restore the file from a backup; without it, remove it and the round's tasks of this shard are lost",
             )
         };
-        parse(bytes, shard).map_err(damaged)
+        DoneFile::parse(bytes, shard).map_err(damaged)
+    }
+
+    /// Reads a done file.
+    ///
+    /// # Errors
+    ///
+    /// What is damaged, and where.
+    pub(crate) fn parse(bytes: Vec<u8>, shard: ShardNumber) -> Result<DoneFile, String> {
+        let frames = record::whole(&bytes, &[RecordKind::Output]).map_err(|damage| damage.to_string())?;
+        let (head, rest) = frames.split_first().ok_or("it has no header")?;
+        let header: DoneHeader = record::from_json(head).ok_or("it has no header")?;
+        if head.kind != RecordKind::Done || header.first != shard.0 {
+            return Err("it is the done file of another shard".into());
+        }
+        let position = |frame: &Frame<'_>| frame.payload.as_ptr().addr() - bytes.as_ptr().addr();
+        let range = |frame: &Frame<'_>| position(frame)..position(frame) + frame.payload.len();
+        let mut groups: Vec<Group> = Vec::new();
+        for frame in rest {
+            let start = position(frame) - record::HEADER;
+            let end = range(frame).end;
+            if frame.kind == RecordKind::Attempt {
+                let header = record::from_json(frame).ok_or("an attempt's header does not decode")?;
+                groups.push(Group {
+                    stem: Stem(frame.aux),
+                    header,
+                    range: start..end,
+                    inputs: Vec::new(),
+                    tasks: Vec::new(),
+                });
+                continue;
+            }
+            let group = groups
+                .last_mut()
+                .ok_or("a record stands before the first attempt's header")?;
+            group.range.end = end;
+            match frame.kind {
+                RecordKind::Input => group.inputs.push((frame.codec, range(frame))),
+                RecordKind::Output => group.tasks.push(TaskRecord::Output {
+                    codec: frame.codec,
+                    payload: range(frame),
+                    nanos: frame.aux,
+                }),
+                _ => return Err("a record of a kind that does not belong there".into()),
+            }
+        }
+        let whole = groups.iter().all(|group| group.inputs.len() == group.tasks.len());
+        if !whole {
+            return Err("an input file has not as many outputs as inputs".into());
+        }
+        groups.sort_by_key(|group| group.stem);
+        let within = |group: &Group| {
+            let end = group.stem.0.checked_add(group.tasks.len() as u64);
+            group.stem.0 >= header.first && end.is_some_and(|end| end <= header.end)
+        };
+        if !groups.iter().all(within) {
+            return Err("it holds a task that the shard does not have".into());
+        }
+        Ok(DoneFile {
+            header,
+            groups,
+            bytes,
+        })
     }
 
     /// Reads only its header, from the first bytes.
@@ -205,54 +272,4 @@ impl DoneFile {
             TaskRecord::Failure(_) => None,
         }
     }
-}
-
-fn parse(bytes: Vec<u8>, shard: ShardNumber) -> Result<DoneFile, String> {
-    let frames = record::whole(&bytes, &[RecordKind::Output]).map_err(|damage| damage.to_string())?;
-    let (head, rest) = frames.split_first().ok_or("it has no header")?;
-    let header: DoneHeader = record::from_json(head).ok_or("it has no header")?;
-    if head.kind != RecordKind::Done || header.first != shard.0 {
-        return Err("it is the done file of another shard".into());
-    }
-    let position = |frame: &Frame<'_>| frame.payload.as_ptr().addr() - bytes.as_ptr().addr();
-    let range = |frame: &Frame<'_>| position(frame)..position(frame) + frame.payload.len();
-    let mut groups: Vec<Group> = Vec::new();
-    for frame in rest {
-        let start = position(frame) - record::HEADER;
-        let end = range(frame).end;
-        if frame.kind == RecordKind::Attempt {
-            let header = record::from_json(frame).ok_or("an attempt's header does not decode")?;
-            groups.push(Group {
-                stem: Stem(frame.aux),
-                header,
-                range: start..end,
-                inputs: Vec::new(),
-                tasks: Vec::new(),
-            });
-            continue;
-        }
-        let group = groups
-            .last_mut()
-            .ok_or("a record stands before the first attempt's header")?;
-        group.range.end = end;
-        match frame.kind {
-            RecordKind::Input => group.inputs.push((frame.codec, range(frame))),
-            RecordKind::Output => group.tasks.push(TaskRecord::Output {
-                codec: frame.codec,
-                payload: range(frame),
-                nanos: frame.aux,
-            }),
-            _ => return Err("a record of a kind that does not belong there".into()),
-        }
-    }
-    let whole = groups.iter().all(|group| group.inputs.len() == group.tasks.len());
-    if !whole {
-        return Err("an input file has not as many outputs as inputs".into());
-    }
-    groups.sort_by_key(|group| group.stem);
-    Ok(DoneFile {
-        header,
-        groups,
-        bytes,
-    })
 }

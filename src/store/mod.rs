@@ -38,8 +38,8 @@ pub(crate) use inputs::{ShardWriter, remove_leftovers};
 pub(crate) use journal::{Journal, JournalLine};
 pub(crate) use marker::{Marker, make_marker};
 pub(crate) use outcomes::{
-    Ended, InputTasks, TaskRecord, input_tasks, is_last_failure, push_failure, read_accepted, read_failed,
-    set_damaged_aside,
+    Ended, InputTasks, TaskRecord, attempts_up_to, input_tasks, is_last_failure, push_failure, read_accepted,
+    read_failed, set_damaged_aside,
 };
 pub(crate) use publish::Published;
 pub(crate) use reclaim::{Reaper, RunningAttempt, Tail};
@@ -54,6 +54,14 @@ pub use view::{
 };
 pub(crate) use view::{EndedInput, outcomes_of_done_file, outcomes_of_input};
 pub(crate) use workers::{Progress, WorkerFile, forget_dead_workers};
+#[cfg(any(test, fuzzing))]
+pub(crate) use {
+    outcomes::accepted,
+    state::shard_state,
+    stop::StopFile,
+    view::{Span, by_groups, by_header, listed},
+    workers::WorkerRecord,
+};
 
 use crate::codec::Codec;
 use crate::config::{Durability, StoreConfig};

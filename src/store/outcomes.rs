@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::Store;
 use super::marker::{Marker, read_marker};
 use crate::fs::{DirRef, is_foreign, is_gone};
-use crate::layout::{self, Kind};
+use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem};
 use crate::outcome::{Failure, FailureKind};
 use crate::record::{self, AttemptHeader, Damage, Frame, RecordKind};
@@ -94,7 +94,8 @@ pub(crate) fn read_accepted(
     Ok(accepted(stem, tasks, bytes))
 }
 
-fn accepted(stem: Stem, tasks: usize, bytes: Vec<u8>) -> Result<Ended, Damage> {
+/// Reads the bytes of an accepted outcome.
+pub(crate) fn accepted(stem: Stem, tasks: usize, bytes: Vec<u8>) -> Result<Ended, Damage> {
     let frames = record::whole(&bytes, &[RecordKind::Output])?;
     let start = Damage { offset: 0, what: "" };
     let (head, rest) = frames.split_first().ok_or(Damage {
@@ -192,7 +193,7 @@ pub(crate) fn read_failed(
     let mut records: BTreeMap<u32, TaskRecord> = BTreeMap::new();
     let mut told: BTreeSet<u32> = BTreeSet::new();
     let mut worker = String::new();
-    for attempt in (1..=last.0).map(Attempt) {
+    for attempt in attempts_up_to(dir, stem, last)? {
         let start = bytes.len();
         match dir.read(
             &layout::attempt_name(&base, attempt, Kind::Lock),
@@ -247,6 +248,26 @@ pub(crate) fn read_failed(
         head: 0..0,
         tasks,
     })
+}
+
+/// Returns the attempts whose files may be there, in order.
+///
+/// Most often these are few numbers. A number that was planted may be any, so beyond some a listing tells which are there.
+pub(crate) fn attempts_up_to(dir: &DirRef, stem: Stem, last: Attempt) -> io::Result<Vec<Attempt>> {
+    const FEW: u32 = 64;
+    if last.0 <= FEW {
+        return Ok((1..=last.0).map(Attempt).collect());
+    }
+    let mut found = BTreeSet::new();
+    dir.list(&mut |name| {
+        let entry = Entry::parse(name).filter(|entry| entry.stem == stem && entry.kind == Kind::Lock);
+        found.extend(
+            entry
+                .and_then(|entry| entry.attempt)
+                .filter(|attempt| *attempt <= last),
+        );
+    })?;
+    Ok(found.into_iter().collect())
 }
 
 /// What a cancelled task ends with.

@@ -63,35 +63,40 @@ pub struct WorkerStatus {
 impl RoundStatus {
     /// Returns how many tasks the round has so far.
     pub fn tasks(&self) -> u64 {
-        self.ok + self.running + self.waiting + self.failed
+        sum([self.ok, self.running, self.waiting, self.failed])
     }
 }
 
 impl Status {
     /// Returns how many tasks there are so far.
     pub fn tasks(&self) -> u64 {
-        self.rounds.iter().map(RoundStatus::tasks).sum()
+        sum(self.rounds.iter().map(RoundStatus::tasks))
     }
 
     /// Returns how many tasks have an output.
     pub fn ok(&self) -> u64 {
-        self.rounds.iter().map(|round| round.ok).sum()
+        sum(self.rounds.iter().map(|round| round.ok))
     }
 
     /// Returns at how many tasks somebody is.
     pub fn running(&self) -> u64 {
-        self.rounds.iter().map(|round| round.running).sum()
+        sum(self.rounds.iter().map(|round| round.running))
     }
 
     /// Returns how many tasks nobody has taken.
     pub fn waiting(&self) -> u64 {
-        self.rounds.iter().map(|round| round.waiting).sum()
+        sum(self.rounds.iter().map(|round| round.waiting))
     }
 
     /// Returns how many tasks have failed for good.
     pub fn failed(&self) -> u64 {
-        self.rounds.iter().map(|round| round.failed).sum()
+        sum(self.rounds.iter().map(|round| round.failed))
     }
+}
+
+/// A planted name can make a shard as large as numbers go.
+fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
 }
 
 impl Store {
@@ -147,7 +152,7 @@ impl Store {
                     TaskState::Waiting { .. } => &mut status.waiting,
                     TaskState::Failed { .. } => &mut status.failed,
                 };
-                *count += span.tasks;
+                *count = count.saturating_add(span.tasks);
             }
         }
         Ok(status)

@@ -7,7 +7,7 @@ use crate::fs::{is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::record::{self, AttemptHeader, RecordKind};
-use crate::store::{Claim, SecondLook, Store, is_last_failure};
+use crate::store::{Claim, SecondLook, Store, attempts_up_to, is_last_failure};
 
 /// The order in which the tasks of a batch are run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,7 +60,8 @@ pub(super) fn take_over(
     look: &SecondLook,
 ) -> io::Result<Plan> {
     let mut before = Before::default();
-    for earlier in (1..claim.attempt().0).rev().map(Attempt) {
+    let before_it = Attempt(claim.attempt().0.saturating_sub(1));
+    for earlier in attempts_up_to(claim.dir(), stem, before_it)?.into_iter().rev() {
         let mut bytes = Vec::new();
         let name = layout::attempt_name(&stem.to_string(), earlier, Kind::Lock);
         match claim.dir().read(&name, store.file_limit(), &mut bytes) {

@@ -291,3 +291,33 @@ fn refused_words_are_found() {
         ],
     );
 }
+
+#[test]
+fn a_fuzz_target_that_no_test_walks_is_found() {
+    let files = [
+        ("fuzz/Cargo.toml", "[[bin]]\nname = \"good\"\n"),
+        ("fuzz/README.md", "| `good` | what it reads |\n"),
+        ("fuzz/corpus/good/one", "x"),
+        ("fuzz/fuzz_targets/good.rs", "fuzz_target!(good);\n"),
+        ("src/fuzz/mod.rs", "walk(\"good\", super::good);"),
+    ];
+    assert_found(&rules::fuzz_targets(&Tree::new(&files).0), &[]);
+    let long = "\n".repeat(6);
+    let large = "x".repeat(301 << 10);
+    let bad = [
+        ("fuzz/fuzz_targets/bad.rs", long.as_str()),
+        ("fuzz/corpus/good/two", large.as_str()),
+    ];
+    let tree = Tree::new(&[&files[..], &bad].concat());
+    assert_found(
+        &rules::fuzz_targets(&tree.0),
+        &[
+            "fuzz/fuzz_targets/bad.rs:1: has more in it",
+            "fuzz/fuzz_targets/bad.rs:1: is not in fuzz/Cargo.toml",
+            "fuzz/fuzz_targets/bad.rs:1: is not in fuzz/README.md",
+            "fuzz/fuzz_targets/bad.rs:1: is walked by no test",
+            "fuzz/fuzz_targets/bad.rs:1: has no corpus",
+            "fuzz/corpus:1: 2 files",
+        ],
+    );
+}

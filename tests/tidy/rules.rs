@@ -151,6 +151,57 @@ pub(crate) fn forgotten_files(root: &Path, folder: &str, parent: &str) -> Vec<St
     findings
 }
 
+/// Checks that each fuzz target is short, built, described, has a corpus, and is walked by a test; and that the corpora
+/// are small.
+pub(crate) fn fuzz_targets(root: &Path) -> Vec<String> {
+    const MOST_LINES: usize = 5;
+    const MOST_FILES: usize = 300;
+    const MOST_BYTES: u64 = 300 << 10;
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+    let (manifest, readme) = (read("fuzz/Cargo.toml"), read("fuzz/README.md"));
+    let bodies = read("src/fuzz/mod.rs") + &read("cli/src/fuzz/mod.rs");
+    let mut findings = Vec::new();
+    for path in walk(&root.join("fuzz/fuzz_targets")) {
+        let file = relative(root, &path);
+        let name = file_name(&path).trim_end_matches(".rs").to_owned();
+        let lines = fs::read_to_string(&path).unwrap_or_default().lines().count();
+        let has_corpus = !entries(&root.join("fuzz/corpus").join(&name)).is_empty();
+        for (is_so, what) in [
+            (lines <= MOST_LINES, "has more in it than a call"),
+            (
+                manifest.contains(&format!("\nname = \"{name}\"\n")),
+                "is not in fuzz/Cargo.toml",
+            ),
+            (
+                readme.contains(&format!("| `{name}` |")),
+                "is not in fuzz/README.md",
+            ),
+            (
+                bodies.contains(&format!("walk(\"{name}\", ")),
+                "is walked by no test",
+            ),
+            (has_corpus, "has no corpus"),
+        ] {
+            if !is_so {
+                findings.push(format!("{file}:1: {what}"));
+            }
+        }
+    }
+    let corpus = walk(&root.join("fuzz/corpus"));
+    let bytes: u64 = corpus
+        .iter()
+        .filter_map(|path| path.metadata().ok())
+        .map(|file| file.len())
+        .sum();
+    if corpus.len() > MOST_FILES || bytes > MOST_BYTES {
+        let count = corpus.len();
+        findings.push(format!(
+            "fuzz/corpus:1: {count} files, {bytes} bytes: make them fewer, or smaller"
+        ));
+    }
+    findings
+}
+
 pub(crate) fn dependencies(root: &Path) -> Vec<String> {
     let mut findings = Vec::new();
     for manifest in ["Cargo.toml", "cli/Cargo.toml", "fuzz/Cargo.toml"] {

@@ -94,7 +94,9 @@ pub(crate) fn sources(root: &Path, places: &[&str]) -> Vec<Source> {
     let read = rust.map(|path| {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let path = relative(root, &path);
-        let is_test = path.ends_with("/tests.rs") || path.split('/').any(|part| part == "tests");
+        // What fuzz targets check is compiled for tests and for cargo-fuzz only.
+        let is_test =
+            path.ends_with("/tests.rs") || path.split('/').any(|part| ["tests", "fuzz"].contains(&part));
         let code = if is_test {
             blank(&text)
         } else {

@@ -156,8 +156,13 @@ const VERBS: &[Verb] = &[
     (
         "workers",
         "List the workers",
-        &[("workers s.flock", ""), ("workers s.flock --format csv", "")],
-        "",
+        &[
+            ("workers s.flock", ""),
+            ("workers s.flock --format csv", ""),
+            ("workers s.flock --host 'node[01-64]'", "those on these hosts"),
+        ],
+        "Hosts are named as `node[01-04,07]`, `192.168.100.101..200` or `node{a,b}`, with commas between them; each is \
+         named as `uname -n` tells it, or by what stands before its first dot.",
     ),
     (
         "retry",

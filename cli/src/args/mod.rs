@@ -10,8 +10,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
 pub(crate) use read::{
-    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ReadArgs, ShowArgs,
-    Sort, StateArg, StatusArgs,
+    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ShowArgs, Sort,
+    StateArg, StatusArgs, WorkersArgs,
 };
 pub(crate) use steer::{CancelArgs, CleanArgs, PauseArgs, ResumeArgs, RetryArgs, SelectFlags};
 pub(crate) use sweep::{LimitFlags, SubmitArgs, SweepFlags};
@@ -56,7 +56,7 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     Logs(LogsArgs),
     Explain(ExplainArgs),
-    Workers(ReadArgs),
+    Workers(WorkersArgs),
     Retry(RetryArgs),
     Cancel(CancelArgs),
     Pause(PauseArgs),

@@ -79,6 +79,16 @@ pub(crate) struct LsArgs {
     pub(crate) limit: usize,
 }
 
+/// What `workers` is given.
+#[derive(Debug, Args)]
+pub(crate) struct WorkersArgs {
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// Only workers on these hosts: `node[01-04]`, `10.0.0.1..20`, `a,b`
+    #[arg(long, value_name = "HOSTS")]
+    pub(crate) host: Option<String>,
+}
+
 /// What `show` is given.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {

@@ -62,28 +62,32 @@ struct Scan {
 impl Scan {
     fn feed(&mut self, byte: u8) {
         if std::mem::take(&mut self.escaped) {
-            // Whatever it was, it is now a letter like any other.
-            self.last = b'x';
+            // Whatever it was, it is now a letter like any other; but a line that goes on leaves nothing behind, and
+            // what follows stands after what was before it.
+            if byte != b'\n' {
+                self.last = b'x';
+            }
             return;
         }
         let after = (self.last, byte);
         match self.mode {
             Mode::Plain => match after {
-                (_, b'\\') => self.escaped = true,
+                (_, b'\\') => return self.escaped = true,
                 (b'$', b'\'') => self.mode = Mode::Lost("after $'"),
+                (b'$', b'[') => self.mode = Mode::Lost("after $["),
                 (_, b'\'') => self.mode = Mode::Single,
                 (_, b'"') => self.mode = Mode::Double,
                 (_, b'`') => self.mode = Mode::Lost("after a backtick"),
                 (b'<', b'<') => self.mode = Mode::Lost("after <<"),
                 (b'(', b'(') => self.mode = Mode::Lost("after (("),
-                (0 | b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')', b'#') => {
+                (0 | b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>', b'#') => {
                     self.mode = Mode::Comment;
                 }
                 _ => {}
             },
             Mode::Single if byte == b'\'' => self.mode = Mode::Plain,
             Mode::Double => match after {
-                (_, b'\\') => self.escaped = true,
+                (_, b'\\') => return self.escaped = true,
                 (_, b'"') => self.mode = Mode::Plain,
                 (_, b'`') => self.mode = Mode::Lost("after a backtick"),
                 (b'$', b'(' | b'{') => self.mode = Mode::Lost("after $( or ${ in quotes"),
@@ -131,6 +135,7 @@ mod tests {
             "echo it\\'s {x}",
             "y=$(echo \"a\" {x}); echo \"$y\"",
             "echo \"\\\"\" {x}",
+            "echo a\\\n{x} \\\n  {x} a\\\n#{x}",
             "# a comment\necho {x}",
             "echo a#b {x}",
             "[ {x} -gt 3 ] && echo ${{#HOME}} {x}",
@@ -151,6 +156,12 @@ mod tests {
             "cat <<E\n{x}\nE",
             "echo $(({x}+1))",
             "echo a # {x}",
+            "echo a \\\n#{x}",
+            "echo a >#{x}",
+            "echo $\\\n{x}",
+            "echo \"$\\\n(echo \"{x}\")\"",
+            "cat <\\\n<E\n{x}\nE",
+            "echo $[{x}+1]",
             "echo \"$(echo \"{x}\")\"",
             "echo \"${{y:-\"{x}\"}}\"",
             "echo ${x}",

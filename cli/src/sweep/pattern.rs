@@ -188,7 +188,7 @@ impl Piece {
                     .get(*column)
                     .map_or(&[][..], |value| part.of(&value.0)),
             ),
-            Piece::Number => Cow::Owned((fill.task + 1).to_string().into_bytes()),
+            Piece::Number => Cow::Owned(fill.task.saturating_add(1).to_string().into_bytes()),
             Piece::Task => Cow::Owned(name_of(fill.task).into_bytes()),
             Piece::Dir => path(fill.dir),
             Piece::Here => path(fill.here),

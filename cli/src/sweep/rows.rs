@@ -5,7 +5,7 @@
 //! the next one follows it without a gap.
 
 pub(crate) mod cancelled;
-pub(super) mod file;
+pub(crate) mod file;
 pub(super) mod spool;
 
 use std::io;
@@ -44,16 +44,14 @@ impl Rows {
     ///
     /// For a damaged file, and one that cannot be read.
     pub(crate) fn total(&self) -> Result<u64, Failed> {
-        let mut total = match self.files()?.last() {
-            Some(last) => match RowsFile::count(&self.path(*last))? {
-                Some(count) => last + count,
-                None => 0,
-            },
+        let last = self.files()?.last().copied();
+        let mut total = match last {
+            Some(last) => self.end_of(last)?.unwrap_or(0),
             None => 0,
         };
         // The listing of a network file system may be older than its files.
-        while let Some(count) = RowsFile::count(&self.path(total))? {
-            total += count;
+        while let Some(end) = self.end_of(total)? {
+            total = end;
         }
         Ok(total)
     }
@@ -92,14 +90,14 @@ impl Rows {
 
     /// Returns the file that holds a task.
     fn file_with(&self, task: u64) -> Result<Option<RowsFile>, Failed> {
-        if let Some(file) = RowsFile::open(&self.path(task))? {
+        if let Some(file) = self.open_file(task)? {
             return Ok(Some(file));
         }
         let files = self.files()?;
         let at = files.partition_point(|first| *first <= task);
         let mut end = 0;
         if let Some(first) = at.checked_sub(1).map(|before| files[before])
-            && let Some(file) = RowsFile::open(&self.path(first))?
+            && let Some(file) = self.open_file(first)?
         {
             if task < file.end() {
                 return Ok(Some(file));
@@ -109,7 +107,7 @@ impl Rows {
         match files.get(at) {
             Some(next) if end < *next => {
                 // Perhaps the listing is older than the file that it lacks.
-                match RowsFile::open(&self.path(end))? {
+                match self.open_file(end)? {
                     Some(file) if task < file.end() => Ok(Some(file)),
                     Some(_) | None => Err(self.gap(end, *next)),
                 }
@@ -142,6 +140,23 @@ impl Rows {
         }
         files.sort_unstable();
         Ok(files)
+    }
+
+    /// Returns the number of the task after the last of the file that begins with this one; `None`: there is none.
+    fn end_of(&self, first: u64) -> Result<Option<u64>, Failed> {
+        let path = self.path(first);
+        let Some(count) = RowsFile::count(&path)? else {
+            return Ok(None);
+        };
+        let end = first.checked_add(count).ok_or_else(|| {
+            let text = format!("{} counts more tasks than there can be", shown::path(&path));
+            Failed::new(BAD_STORE, text, Some("submit to a new store".to_owned()))
+        })?;
+        Ok(Some(end))
+    }
+
+    fn open_file(&self, first: u64) -> Result<Option<RowsFile>, Failed> {
+        RowsFile::open(&self.path(first), Some(first))
     }
 
     fn path(&self, first: u64) -> PathBuf {

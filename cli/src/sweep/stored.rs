@@ -37,19 +37,28 @@ impl Sweep {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("read", &path, &error)),
         };
+        Sweep::parse(&bytes, &path).map(Some)
+    }
+
+    /// Reads the sweep in the file at this path.
+    ///
+    /// # Errors
+    ///
+    /// As of [`load`](Sweep::load).
+    pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Sweep, Failed> {
         let damaged = |what: String| {
-            let text = format!("{} is damaged: {}", shown::path(&path), plain(&what));
+            let text = format!("{} is damaged: {}", shown::path(path), plain(&what));
             Failed::new(
                 BAD_STORE,
                 text,
                 Some("submit the same again to a new store".to_owned()),
             )
         };
-        let head: Head = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let head: Head = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
         if head.schema != SCHEMA {
             let text = format!(
                 "{} is {}; this program reads {SCHEMA}",
-                shown::path(&path),
+                shown::path(path),
                 plain(&head.schema)
             );
             return Err(Failed::new(
@@ -58,9 +67,7 @@ impl Sweep {
                 Some("use the newer flockwork that wrote it".to_owned()),
             ));
         }
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| damaged(error.to_string()))
+        serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))
     }
 
     /// Puts the sweep into a store, or compares it with the one that is there. Returns what was changed, for people.

@@ -15,5 +15,9 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use disk::{FlockMode, SimDisk};
-pub(crate) use process::{Fault, SimProcess};
+pub(crate) use disk::SimDisk;
+#[cfg(test)]
+pub(crate) use {
+    disk::FlockMode,
+    process::{Fault, SimProcess},
+};

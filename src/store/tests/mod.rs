@@ -13,6 +13,7 @@ mod locks;
 mod masters;
 mod open_ended;
 mod pauses;
+mod planted;
 mod power;
 mod readers;
 mod steering;

@@ -236,7 +236,8 @@ impl Columns {
                 number: number(input)?,
             },
             attempt: number(attempt)?,
-            tasks: number(tasks)?,
+            // As many as a worker can note, so that sums of them do not overflow.
+            tasks: number::<u32>(tasks)?.into(),
             ended_ms: number(ended)?,
             run: Duration::from_micros(number(run)?),
             outcome: JournalOutcome::of(outcome?)?,
@@ -245,7 +246,11 @@ impl Columns {
 }
 
 fn number<T: FromStr>(cell: Option<&str>) -> Option<T> {
-    cell?.parse().ok()
+    // Rust would also read a plus.
+    cell?
+        .parse()
+        .ok()
+        .filter(|_| cell.is_some_and(|cell| !cell.starts_with('+')))
 }
 
 impl Store {
@@ -336,6 +341,8 @@ mod tests {
             "1\t2\t3",
             "0\t1\t1\t1\t1\t-1\tok",
             "0\t1\t1\t1\t1\t1\todd",
+            "0\t1\t1\t4294967296\t1\t1\tok",
+            "0\t+1\t1\t1\t1\t1\tok",
             "\0\0\0\0",
         ] {
             assert_eq!(entries(head, &[line]), [None], "{line:?}");

@@ -21,5 +21,7 @@ pub(crate) use decode::{EndedInput, outcomes_of_done_file, outcomes_of_input};
 pub use entries::{Entry, OpenTask, Outcomes};
 pub use journal::{JournalEntries, JournalEntry, JournalOutcome};
 pub use running::RunningStatus;
+#[cfg(any(test, fuzzing))]
+pub(crate) use span::{Span, by_groups, by_header, listed};
 pub use states::{States, TaskSpan, TaskState};
 pub(super) use walk::RoundWalk;

@@ -6,7 +6,7 @@ use crate::store::state::{InputState, ShardState, State};
 
 /// Where the files of some tasks are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// In the done file.
     Archived,
     /// In an input file of the shard's directory.
@@ -15,14 +15,14 @@ pub(super) enum Place {
 
 /// Tasks that follow each other, are in one place, and in one state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) first: u64,
-    pub(super) tasks: u64,
-    pub(super) place: Place,
+pub(crate) struct Span {
+    pub(crate) first: u64,
+    pub(crate) tasks: u64,
+    pub(crate) place: Place,
 }
 
 impl Span {
-    pub(super) fn state(&self) -> TaskState {
+    pub(crate) fn state(&self) -> TaskState {
         match self.place {
             Place::Archived => TaskState::Ok,
             Place::Listed(input) => state_of(input.state),
@@ -31,7 +31,7 @@ impl Span {
 }
 
 /// What the state of an input file says of its tasks.
-pub(super) fn state_of(state: State) -> TaskState {
+pub(crate) fn state_of(state: State) -> TaskState {
     match state {
         State::Done => TaskState::Ok,
         State::Free { next, .. } => TaskState::Waiting {
@@ -43,10 +43,14 @@ pub(super) fn state_of(state: State) -> TaskState {
 }
 
 /// The input files of a shard without a done file; `count` is asked where the names do not tell how many tasks.
-pub(super) fn listed(state: &ShardState, mut count: impl FnMut(Stem) -> u64) -> Vec<Span> {
+pub(crate) fn listed(state: &ShardState, mut count: impl FnMut(Stem) -> u64) -> Vec<Span> {
     let spans = state.inputs.iter().enumerate().map(|(position, input)| Span {
         first: input.stem.0,
-        tasks: state.tasks_of(position).unwrap_or_else(|| count(input.stem)),
+        // The largest number may have been planted, and none follows it.
+        tasks: state
+            .tasks_of(position)
+            .unwrap_or_else(|| count(input.stem))
+            .min(u64::MAX - input.stem.0),
         place: Place::Listed(*input),
     });
     spans.collect()
@@ -56,7 +60,7 @@ pub(super) fn listed(state: &ShardState, mut count: impl FnMut(Stem) -> u64) -> 
 ///
 /// An input file that is beside the done file is not in it unless it has an outcome too. So if the tasks that the done
 /// file lacks are as many as there are input files beside it, each of these holds one.
-pub(super) fn by_header(first: u64, end: u64, archived: u64, state: &ShardState) -> Option<Vec<Span>> {
+pub(crate) fn by_header(first: u64, end: u64, archived: u64, state: &ShardState) -> Option<Vec<Span>> {
     if state.inputs.iter().any(|input| input.state == State::Done) {
         return None;
     }
@@ -86,7 +90,7 @@ pub(super) fn by_header(first: u64, end: u64, archived: u64, state: &ShardState)
 /// Merges a listing with the input files of the done file: their stems and how many tasks each has, in order.
 ///
 /// Together they are all input files of the shard, so each ends where the next begins.
-pub(super) fn by_groups(end: u64, groups: &[(Stem, u64)], state: &ShardState) -> Vec<Span> {
+pub(crate) fn by_groups(end: u64, groups: &[(Stem, u64)], state: &ShardState) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut groups = groups.iter().peekable();
     let mut inputs = state.inputs.iter().peekable();

@@ -29,6 +29,9 @@ const TRAILER: usize = 32;
 const ENTRY: usize = 20;
 const BLOCK_ROWS: u64 = 1024;
 const BLOCK_BYTES: usize = 1 << 20;
+/// Headline, index and blocks are never so long: a block ends after 1 MiB and one row. A planted file must not fill the
+/// memory.
+const LONGEST_PART: u64 = 256 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
@@ -46,7 +49,7 @@ struct Block {
 }
 
 /// Writes a file of rows, block by block.
-pub(super) struct RowsWriter<W: Write> {
+pub(crate) struct RowsWriter<W: Write> {
     to: W,
     head_crc: crc32fast::Hasher,
     written: u64,
@@ -58,7 +61,7 @@ pub(super) struct RowsWriter<W: Write> {
 }
 
 impl<W: Write> RowsWriter<W> {
-    pub(super) fn new(mut to: W, first: u64, columns: &[String]) -> io::Result<RowsWriter<W>> {
+    pub(crate) fn new(mut to: W, first: u64, columns: &[String]) -> io::Result<RowsWriter<W>> {
         let head = Head {
             schema: SCHEMA.to_owned(),
             first,
@@ -85,7 +88,7 @@ impl<W: Write> RowsWriter<W> {
         self.rows
     }
 
-    pub(super) fn push(&mut self, values: &[Bytes]) -> io::Result<()> {
+    pub(crate) fn push(&mut self, values: &[Bytes]) -> io::Result<()> {
         for value in values {
             let length =
                 u32::try_from(value.0.len()).map_err(|_| io::Error::other("a value is longer than 4 GiB"))?;
@@ -114,7 +117,7 @@ impl<W: Write> RowsWriter<W> {
     }
 
     /// Writes index and trailer, and returns what was written to.
-    pub(super) fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<W> {
         if self.rows > self.before {
             self.end_block()?;
         }
@@ -148,7 +151,7 @@ struct Trailer {
 
 /// An open file of rows.
 #[derive(Debug)]
-pub(in crate::sweep) struct RowsFile {
+pub(crate) struct RowsFile {
     file: File,
     path: PathBuf,
     head: Head,
@@ -165,8 +168,9 @@ impl RowsFile {
         trailer(&file, path).map(|(trailer, _)| Some(trailer.rows))
     }
 
-    /// Opens a file and checks everything but the rows; `None`: there is no such file.
-    pub(super) fn open(path: &Path) -> Result<Option<RowsFile>, Failed> {
+    /// Opens a file and checks everything but the rows; `None`: there is no such file. `first`: the task that it must
+    /// begin with, if that is known.
+    pub(super) fn open(path: &Path, first: Option<u64>) -> Result<Option<RowsFile>, Failed> {
         let Some(file) = open(path)? else { return Ok(None) };
         match newer(&file) {
             Some(schema) => {
@@ -177,11 +181,11 @@ impl RowsFile {
                     Some("use the newer flockwork that wrote it".to_owned()),
                 ))
             }
-            None => RowsFile::check(file, path).map(Some),
+            None => RowsFile::check(file, path, first).map(Some),
         }
     }
 
-    fn check(file: File, path: &Path) -> Result<RowsFile, Failed> {
+    pub(crate) fn check(file: File, path: &Path, first: Option<u64>) -> Result<RowsFile, Failed> {
         let (trailer, length) = trailer(&file, path)?;
         let index = read(&file, path, trailer.index, length - TRAILER as u64)?;
         let blocks: Vec<Block> = index.chunks_exact(ENTRY).map(Block::read).collect();
@@ -203,6 +207,24 @@ impl RowsFile {
         if head.schema != SCHEMA {
             return Err(damaged(path, "it holds something else than rows"));
         }
+        if first.is_some_and(|first| first != head.first) {
+            return Err(damaged(
+                path,
+                "it holds the rows of other tasks than its name says",
+            ));
+        }
+        // Each row belongs to a block, or whoever looks for it would look for ever.
+        let ends = blocks.iter().skip(1).map(|block| block.row).chain([trailer.rows]);
+        let full = blocks
+            .iter()
+            .zip(ends)
+            .all(|(block, end)| end - block.row <= BLOCK_ROWS);
+        if blocks.first().is_none_or(|block| block.row != 0) || !full {
+            return Err(damaged(path, "its index does not fit its rows"));
+        }
+        if head.first.checked_add(trailer.rows).is_none() {
+            return Err(damaged(path, "it counts more tasks than there can be"));
+        }
         Ok(RowsFile {
             file,
             path: path.to_owned(),
@@ -214,17 +236,23 @@ impl RowsFile {
     }
 
     /// Returns the number of the task after its last.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.head.first + self.rows
     }
 
     /// Returns the number of its first task.
-    pub(super) fn first(&self) -> u64 {
+    pub(crate) fn first(&self) -> u64 {
         self.head.first
     }
 
+    /// Returns the names of its columns.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.head.columns
+    }
+
     /// Returns the rows from a task on to the end of its block; none if it is not in this file.
-    pub(super) fn from(&mut self, task: u64) -> Result<std::vec::IntoIter<Vec<Bytes>>, Failed> {
+    pub(crate) fn from(&mut self, task: u64) -> Result<std::vec::IntoIter<Vec<Bytes>>, Failed> {
         let row = task.checked_sub(self.head.first).filter(|row| *row < self.rows);
         let at = row.and_then(|row| {
             self.blocks
@@ -304,9 +332,14 @@ fn trailer(file: &File, path: &Path) -> Result<(Trailer, u64), Failed> {
         rows: u64_at(&bytes, 8),
         crc: u32_at(&bytes, 16),
     };
-    match whole && trailer.index <= begins {
+    if !whole || trailer.index > begins {
+        return Err(cut());
+    }
+    // A block of the index stands for some rows, and there is no file without rows.
+    let most = ((begins - trailer.index) / ENTRY as u64).saturating_mul(BLOCK_ROWS);
+    match (1..=most).contains(&trailer.rows) {
         true => Ok((trailer, length)),
-        false => Err(cut()),
+        false => Err(damaged(path, "its index does not fit its rows")),
     }
 }
 
@@ -314,6 +347,7 @@ fn trailer(file: &File, path: &Path) -> Result<(Trailer, u64), Failed> {
 fn read(file: &File, path: &Path, from: u64, to: u64) -> Result<Vec<u8>, Failed> {
     let length = to
         .checked_sub(from)
+        .filter(|length| *length <= LONGEST_PART)
         .and_then(|length| usize::try_from(length).ok());
     let mut bytes = vec![0; length.ok_or_else(|| damaged(path, "its index is not as it should be"))?];
     match file.read_exact_at(&mut bytes, from) {

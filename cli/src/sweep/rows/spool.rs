@@ -18,6 +18,8 @@ use crate::task::Bytes;
 
 /// How often a name that is taken, but cannot be seen yet, is looked for again: ten seconds in all.
 const LOOKS: u32 = 100;
+/// Room is made for so many rows at most before they are seen.
+const MOST_ROOM: u64 = 1 << 24;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// A value that tells rows apart; 128 bits, so that equal values mean equal rows.
@@ -42,7 +44,9 @@ impl Counts {
     fn of(rows: &mut RowsIter) -> Result<Counts, Failed> {
         // Room for all at once: growing would need the old and the new map together.
         let left = rows.rows.total()?.saturating_sub(rows.task());
-        let mut counts = Counts(HashMap::with_capacity(left as usize + usize::from(left > 0)));
+        // A planted file may promise any number.
+        let room = left.min(MOST_ROOM) as usize;
+        let mut counts = Counts(HashMap::with_capacity(room + usize::from(room > 0)));
         for row in rows {
             counts.add(&row?.values);
         }
@@ -203,7 +207,7 @@ impl Ready {
                 continue;
             }
             let mut spool = Spool::new(&self.rows, others.task(), &self.columns)?;
-            let mut mine = RowsFile::open(file.path())?
+            let mut mine = RowsFile::open(file.path(), None)?
                 .ok_or_else(|| failed("read", file.path(), &io::Error::from(io::ErrorKind::NotFound)))?;
             let mut next = mine.first();
             while next < mine.end() {

@@ -3,7 +3,7 @@
 //! | form | chosen by | what is trimmed, and what is skipped |
 //! |---|---|---|
 //! | pipe | any other name, and `-` | nothing is trimmed; empty lines; before the headline lines that begin with `#` |
-//! | csv | `.csv` | nothing is trimmed; empty lines; cells may be quoted as in RFC 4180 |
+//! | csv | `.csv` | nothing is trimmed; empty lines; cells may be quoted as in RFC 4180; a lone `\r` ends a row too |
 //! | tsv | `.tsv` | nothing is trimmed; empty lines; no quoting |
 //! | jsonl | `.jsonl` | empty lines; one object per line, with the keys of the first line |
 //! | lines | `--each-line` | empty lines; each other line is a value as it is |
@@ -141,7 +141,11 @@ impl Iterator for Table {
 
 fn open_params(path: &Path, format: Option<Format>, here: &Path) -> Result<Table, Failed> {
     let (name, reader) = open(path, here)?;
-    let format = format.unwrap_or_else(|| Format::of(path));
+    read_table(name, reader, format.unwrap_or_else(|| Format::of(path)))
+}
+
+/// Reads the headline of a table.
+pub(crate) fn read_table(name: String, reader: Box<dyn Read>, format: Format) -> Result<Table, Failed> {
     match format {
         Format::Pipe => cells::open(Lines::with_names(reader, &name), b'|'),
         Format::Tsv => cells::open(Lines::with_names(reader, &name), b'\t'),
@@ -248,7 +252,7 @@ fn names<'a>(name: &str, line: u64, cells: impl Iterator<Item = &'a [u8]>) -> Re
 }
 
 /// Checks that each column has a name of its own that can stand between braces.
-fn check_names(table: &Table) -> Result<(), Failed> {
+pub(crate) fn check_names(table: &Table) -> Result<(), Failed> {
     let refuse = |what: String, hint: &str| Err(Failed::usage(format!("{}: {what}", table.name), hint));
     for (number, column) in table.columns.iter().enumerate() {
         let shown = plain(column);

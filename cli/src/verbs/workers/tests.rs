@@ -7,7 +7,7 @@ use crate::args::Format;
 use crate::view::tests::{Gate, World, report};
 
 fn listed(world: &World, format: Format) -> String {
-    let (table, notes) = table(&world.opened(), ago::now()).unwrap();
+    let (table, notes) = table(&world.opened(), None, ago::now()).unwrap();
     assert_eq!(notes, Vec::<String>::new());
     let text = table.text(format, None).unwrap();
     world.masked(&text.replace(&format!("  {}  ", std::process::id()), "  PID  "))
@@ -56,4 +56,37 @@ fn workers_at_work_say_at_what() {
 #[test]
 fn a_store_without_workers_has_an_empty_list() {
     assert_eq!(listed(&World::empty(), Format::Plain), "");
+}
+
+#[test]
+fn only_the_hosts_that_were_asked_for_are_listed_and_those_without_a_worker_are_told() {
+    let world = World::sweep("{\"alpha\": 1, \"name\": \"a\"}\n");
+    world.run(|_, _| Ok(report(b"", b"")));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let list = |hosts: &str| {
+        let asked = Asked::read(hosts).unwrap();
+        let (table, notes) = table(&world.opened(), Some(asked), ago::now()).unwrap();
+        (table.text(Format::Plain, None).unwrap().lines().count(), notes)
+    };
+    assert_eq!(list(host.trim()), (1, Vec::new()));
+    let none = vec!["no worker on absent[01-03,07]".to_owned()];
+    assert_eq!(list("absent[01-03,07]"), (0, none.clone()));
+    assert_eq!(list(&format!("absent[01-03,07],{}", host.trim())), (1, none));
+}
+
+#[test]
+fn a_host_is_asked_for_by_its_short_name_too() {
+    let mut asked = Asked::read("node-[1-2],gpu.cluster").unwrap();
+    let table = [
+        ("node_1.cluster", true),
+        ("node_2", true),
+        ("node_3", false),
+        ("gpu.cluster", true),
+        ("gpu", false),
+        ("", false),
+    ];
+    for (host, found) in table {
+        assert_eq!(asked.names(host), found, "{host}");
+    }
+    assert_eq!(asked.missing(), None);
 }
