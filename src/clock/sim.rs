@@ -8,6 +8,9 @@ const MOST_WAITS: u32 = 20_000;
 /// Even the shortest wait takes a moment, so that a loop with a deadline ends.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// What a right wall clock shows beyond the time since boot.
+const WALL: Duration = Duration::from_secs(1_699_000_000);
+
 thread_local! {
     static TIME: RefCell<Option<Time>> = const { RefCell::new(None) };
 }
@@ -15,6 +18,8 @@ thread_local! {
 struct Time {
     generation: u64,
     now: Duration,
+    /// What the wall clock shows beyond that.
+    wall: Duration,
     waits: u32,
     seeds: u64,
     meanwhile: Option<Meanwhile>,
@@ -32,6 +37,7 @@ impl SimTime {
         let time = Time {
             generation,
             now: Duration::from_secs(1_000_000),
+            wall: WALL,
             waits: 0,
             seeds: 0,
             meanwhile: None,
@@ -61,6 +67,19 @@ pub(crate) fn is_on() -> bool {
 /// Lets time pass.
 pub(crate) fn advance(duration: Duration) {
     with(|time| time.now += duration);
+}
+
+/// Sets the wall clock wrong by so many seconds; other clocks go on as before.
+pub(crate) fn set_wall_wrong_by(seconds: i64) {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    with(|time| {
+        time.wall = if seconds < 0 { WALL - by } else { WALL + by };
+    });
+}
+
+pub(super) fn wall_millis() -> Option<u64> {
+    let wall = with(|time| time.now + time.wall)?;
+    u64::try_from(wall.as_millis()).ok()
 }
 
 /// What others do while somebody waits.
