@@ -51,7 +51,8 @@ impl SimTime {
 
 impl Drop for SimTime {
     fn drop(&mut self) {
-        let ended = TIME.with(|cell| {
+        // A test that failed may leave this to the end of its thread, when there is no time any more.
+        let ended = TIME.try_with(|cell| {
             cell.borrow_mut()
                 .take_if(|time| time.generation == self.generation)
         });
@@ -128,5 +129,7 @@ pub(crate) fn wait(limit: Duration, is_woken: impl Fn() -> bool) -> Option<bool>
 }
 
 fn with<T>(act: impl FnOnce(&mut Time) -> T) -> Option<T> {
-    TIME.with(|cell| cell.borrow_mut().as_mut().map(act))
+    TIME.try_with(|cell| cell.borrow_mut().as_mut().map(act))
+        .ok()
+        .flatten()
 }

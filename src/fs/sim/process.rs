@@ -54,6 +54,8 @@ pub(super) struct Process {
     pub(super) torn: Option<(usize, Random)>,
     log: Vec<String>,
     faults: BTreeMap<usize, Fault>,
+    /// What goes wrong at the next so many steps of a sort.
+    sorts: BTreeMap<&'static str, (usize, Fault)>,
     hooks: BTreeMap<usize, Box<dyn FnOnce() + Send>>,
     /// What happens before each step of a sort.
     holds: BTreeMap<&'static str, Hold>,
@@ -89,6 +91,11 @@ impl SimProcess {
     /// Plans a fault. Steps are counted from 0, so `fail_at(process.steps(), ..)` means the next one.
     pub(crate) fn fail_at(&self, step: usize, fault: Fault) {
         self.with(|process| process.faults.insert(step, fault));
+    }
+
+    /// Plans a fault for the next `count` steps of a sort (`link`, `sync_data` ...); 0 takes it back.
+    pub(crate) fn fail_each(&self, verb: &'static str, count: usize, fault: Fault) {
+        self.with(|process| process.sorts.insert(verb, (count, fault)));
     }
 
     /// Plans what the world does right before a step: another process, the clock, a hand that removes a file.
@@ -176,7 +183,8 @@ impl SimProcess {
         if process.is_crashed {
             return Err(crashed());
         }
-        let fault = process.faults.remove(&process.log.len());
+        let planned = process.faults.remove(&process.log.len());
+        let fault = planned.or_else(|| process.next_of_sort(verb));
         process.log.push(format!("{verb} {what}"));
         let (result, error) = match fault {
             None => return act(&mut disk),
@@ -206,6 +214,12 @@ impl SimProcess {
 }
 
 impl Process {
+    fn next_of_sort(&mut self, verb: &str) -> Option<Fault> {
+        let (count, fault) = self.sorts.get_mut(verb)?;
+        *count = count.checked_sub(1)?;
+        Some(*fault)
+    }
+
     pub(super) fn new(host: &str) -> Process {
         Process {
             host: host.to_owned(),
@@ -215,6 +229,7 @@ impl Process {
             torn: None,
             log: Vec::new(),
             faults: BTreeMap::new(),
+            sorts: BTreeMap::new(),
             hooks: BTreeMap::new(),
             holds: BTreeMap::new(),
         }

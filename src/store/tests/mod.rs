@@ -3,8 +3,11 @@
 //! Whole runs go through the real master and the real worker in one thread and in simulated time: while one
 //! waits, the others act. After each scenario all invariants are checked (`check.rs`).
 
+mod answers;
 mod batches;
+mod blocked;
 mod check;
+mod clocks;
 mod damage;
 mod faults;
 mod hand;
