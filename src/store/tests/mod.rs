@@ -14,6 +14,7 @@ mod hand;
 mod listings;
 mod locks;
 mod masters;
+mod network;
 mod open_ended;
 mod pauses;
 mod power;
