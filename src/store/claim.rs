@@ -10,7 +10,7 @@ use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
 use crate::clock::{Random, wall_millis};
-use crate::fs::{DirRef, FileRef, Flock, is_foreign, is_gone, os};
+use crate::fs::{DirRef, FileRef, Flock, is_closed_to_us, is_foreign, is_gone, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
 use crate::outcome::Failure;
@@ -330,7 +330,7 @@ fn take_lock(file: &FileRef) -> bool {
     false
 }
 
-/// Reads who made an attempt; `None` if its header is not (yet) there.
+/// Reads who made an attempt; `None` if its header is not (yet) there, or is not for us to read.
 pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Result<Option<AttemptHeader>> {
     let mut bytes = Vec::new();
     match dir.read(
@@ -340,7 +340,7 @@ pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Res
     ) {
         Ok(()) => {}
         // The outputs of a batch follow the header; a planted file has none.
-        Err(error) if is_foreign(&error) => {}
+        Err(error) if is_foreign(&error) || is_closed_to_us(&error) => {}
         Err(error) => return Err(error),
     }
     let first = record::frames(&bytes).next().and_then(Result::ok);

@@ -22,4 +22,5 @@ mod readers;
 mod steering;
 mod trouble;
 mod twins;
+mod users;
 mod world;
