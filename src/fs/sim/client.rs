@@ -26,7 +26,7 @@ pub(super) struct View {
 
 #[derive(Debug, Default)]
 struct Client {
-    /// Listings, each with the change time of its directory, in ticks.
+    /// Listings, each with the tick in which it was made.
     listings: BTreeMap<NodeId, (u128, Names)>,
     /// Names that were asked for and not there.
     missing: BTreeSet<(NodeId, String)>,
@@ -35,10 +35,11 @@ struct Client {
 impl SimDisk {
     /// Lets each host remember listings, as NFS clients do where the server's change times are coarse.
     ///
-    /// A listing is used again, by a fresh opendir too, as long as the directory's change time is the same. That is
-    /// the time of its last change in whole ticks. So what another host changes in the very tick of the last change
-    /// that was listed stays invisible until the directory changes again in a later tick: a name is made or removed,
-    /// or the directory is touched. A host sees its own changes at once.
+    /// A listing is used again, by a fresh opendir too, until the directory changes in a later tick than the one in
+    /// which it was made: only then does the server show another change time. So what another host changes in the very
+    /// tick of a listing stays invisible until a name is made or removed, or the directory is touched, later on. (A
+    /// real server shows it if the directory had not changed in that tick before the listing. Nobody should rely on
+    /// that.) A host sees its own changes at once.
     ///
     /// The server's clock goes on with that of the processes (see `clock::sim`) from now on.
     pub(crate) fn set_coarse(&self, tick: Option<Duration>) {
@@ -78,13 +79,16 @@ impl Disk {
     /// Returns the names that a listing by a process shows.
     pub(super) fn names_for(&mut self, process: ProcessId, dir: NodeId) -> Names {
         let names = self.tree.names(dir);
-        let changed = self.tree.changed(dir).as_nanos();
-        let stamp = self.view.coarse.map(|tick| changed / tick.as_nanos());
+        let (now, changed) = (self.tree.now(), self.tree.changed(dir));
+        let ticks = self
+            .view
+            .coarse
+            .map(|tick| [now, changed].map(|time| time.as_nanos() / tick.as_nanos()));
         let client = self.client(process);
-        if let Some(stamp) = stamp {
+        if let Some([now, changed]) = ticks {
             match client.listings.get(&dir) {
-                Some((then, old)) if *then == stamp => return Names::clone(old),
-                _ => client.listings.insert(dir, (stamp, Names::clone(&names))),
+                Some((listed, old)) if changed <= *listed => return Names::clone(old),
+                _ => client.listings.insert(dir, (now, Names::clone(&names))),
             };
         }
         client.missing.retain(|(of, _)| *of != dir);

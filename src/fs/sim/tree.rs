@@ -179,6 +179,10 @@ impl Tree {
         self.now -= duration;
     }
 
+    pub(super) fn now(&self) -> Duration {
+        self.now
+    }
+
     /// Returns when the names in a directory changed last.
     pub(super) fn changed(&self, dir: NodeId) -> Duration {
         self.node(dir).changed

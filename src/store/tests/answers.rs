@@ -1,5 +1,6 @@
 //! Each row of the table of answers in "Publish the outcome" of docs/protocol.md.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -7,7 +8,10 @@ use rustix::io::Errno;
 use super::hand::Bench;
 use super::world::{Place, World};
 use crate::fs::sim::Fault;
-use crate::store::{Claim, Published};
+use crate::layout::Kind;
+use crate::name::Attempt;
+use crate::store::{Claim, Marker, Published, make_marker};
+use crate::wait::lock;
 
 const OUT: &str = "rounds/000000/0000000/0000000.out";
 const ALWAYS: usize = usize::MAX;
@@ -82,14 +86,8 @@ fn whatever_is_answered_when_a_twin_was_first_ours_is_dropped_at_once() {
     {
         let (world, holder, claim) = finished();
         let twin = Bench::new(&world, "b");
-        crate::store::make_marker(
-            &twin.dir,
-            "0000000",
-            crate::name::Attempt::FIRST,
-            crate::layout::Kind::Lost,
-            &crate::store::Marker::new("silent", "somebody"),
-        )
-        .unwrap();
+        let marker = Marker::new("silent", "somebody");
+        make_marker(&twin.dir, "0000000", Attempt::FIRST, Kind::Lost, &marker).unwrap();
         assert_eq!(twin.publish(twin.claim(0, 2)), Published::First);
         let theirs = world.disk.bytes(OUT);
         holder
@@ -137,20 +135,14 @@ fn without_hard_links_the_outcome_is_renamed_and_never_over_another() {
                 // Between our look and our rename.
                 let other = Bench::new(&world, "b");
                 let twin = other.finished(other.claim(0, 2));
-                let sim = holder.process.sim.clone();
-                let publish = move || {
-                    let mut twin = Some(twin);
-                    let store = other.store;
-                    let act = move |name: &str| {
-                        drop(
-                            twin.take()
-                                .map(|it| (it.publish(&store, &mut |_, _| false), name.len())),
-                        )
-                    };
-                    let act = std::sync::Mutex::new(act);
-                    std::sync::Arc::new(move |name: &str| crate::wait::lock(&act)(name))
+                let twin = Mutex::new(Some((other, twin)));
+                let publish = move |_: &str| {
+                    if let Some((other, twin)) = lock(&twin).take() {
+                        let ended = twin.publish(&other.store, &mut |_, _| false);
+                        assert_eq!(ended.unwrap(), Published::First);
+                    }
                 };
-                sim.hold_each("rename_new", publish());
+                holder.process.sim.hold_each("rename_new", Arc::new(publish));
             }
             let (answer, waited, _) = published(&holder, claim, "link", Duration::MAX);
             let expected = if twin_is_first {
