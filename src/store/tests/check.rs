@@ -52,9 +52,10 @@ impl Witness {
     }
 }
 
-/// I3: whoever runs is alone, but for attempts that somebody has marked.
-#[track_caller]
-pub(super) fn check_running_alone(disk: &SimDisk, stem: Stem, attempt: Attempt) {
+/// I3: whoever runs is alone, but for attempts that somebody has marked; says what is wrong.
+///
+/// Told and not asserted: a worker takes a panic of its task for the task's failure.
+pub(super) fn not_alone(disk: &SimDisk, stem: Stem, attempt: Attempt) -> Option<String> {
     let paths = disk.paths();
     let names = paths
         .iter()
@@ -69,16 +70,12 @@ pub(super) fn check_running_alone(disk: &SimDisk, stem: Stem, attempt: Attempt) 
             .iter()
             .any(|it| it.attempt == Some(of) && is_marker(it.kind))
     };
-    for other in entries
-        .iter()
-        .filter(|it| it.kind == Kind::Lock)
-        .filter_map(|it| it.attempt)
-    {
-        assert!(
-            other == attempt || is_marked(other),
-            "I3: {stem} is run by attempt {attempt:?}, and {other:?} has no marker: {paths:#?}"
-        );
-    }
+    let locks = entries.iter().filter(|it| it.kind == Kind::Lock);
+    let mut others = locks.filter_map(|it| it.attempt).filter(|it| *it != attempt);
+    let other = others.find(|other| !is_marked(*other))?;
+    Some(format!(
+        "I3: {stem} is run by attempt {attempt:?}, and {other:?} has no marker: {paths:#?}"
+    ))
 }
 
 /// The names that a process has removed or renamed, and what to.

@@ -7,6 +7,7 @@ mod answers;
 mod batches;
 mod blocked;
 mod check;
+mod cleaning;
 mod clocks;
 mod damage;
 mod faults;

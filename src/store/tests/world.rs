@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::check::{Witness, check_master_log, check_running_alone, check_worker_log};
+use super::check::{Witness, check_master_log, check_worker_log, not_alone};
 use crate::clock::sim::{self, SimTime};
 use crate::config::{Durability, StoreConfig};
 use crate::error::{BoxError, Result};
@@ -69,6 +69,8 @@ pub(super) struct Notes {
     pub(super) runs: Vec<Run>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) events: Vec<String>,
+    /// What must not be, and was seen while a task ran.
+    pub(super) wrong: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -200,6 +202,7 @@ impl World {
         };
         let ended = config.run_as(&store, &process.me, worker);
         check_worker_log(&process.sim.log());
+        assert_eq!(lock(&self.notes).wrong, Vec::<String>::new());
         self.witness.look();
         ended
     }
@@ -333,7 +336,8 @@ impl Worker for TestWorker {
         }
         let (disk, batch) = &self.world;
         let stem = task.id().number / batch * batch;
-        check_running_alone(disk, Stem(stem), Attempt(task.attempt()));
+        let wrong = not_alone(disk, Stem(stem), Attempt(task.attempt()));
+        lock(&self.notes).wrong.extend(wrong);
         lock(&self.notes).runs.push(Run {
             task: task.id().number,
             attempt: task.attempt(),
