@@ -71,8 +71,9 @@ pub(super) fn not_alone(disk: &SimDisk, stem: Stem, attempt: Attempt) -> Option<
             .any(|it| it.attempt == Some(of) && is_marker(it.kind))
     };
     let locks = entries.iter().filter(|it| it.kind == Kind::Lock);
-    let mut others = locks.filter_map(|it| it.attempt).filter(|it| *it != attempt);
-    let other = others.find(|other| !is_marked(*other))?;
+    // One that comes back late may find a later one at work: then it is itself the marked one.
+    let mut earlier = locks.filter_map(|it| it.attempt).filter(|it| *it < attempt);
+    let other = earlier.find(|other| !is_marked(*other))?;
     Some(format!(
         "I3: {stem} is run by attempt {attempt:?}, and {other:?} has no marker: {paths:#?}"
     ))
