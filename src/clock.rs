@@ -51,6 +51,10 @@ pub(crate) fn pause(duration: Duration) {
 
 /// Returns the wall clock in milliseconds since 1970, for people to read; nothing is decided by it.
 pub(crate) fn wall_millis() -> u64 {
+    #[cfg(test)]
+    if let Some(millis) = sim::wall_millis() {
+        return millis;
+    }
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |duration| {
         u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -6,6 +6,8 @@
 
 #[path = "tidy/can_fail.rs"]
 mod can_fail;
+#[path = "tidy/races.rs"]
+mod races;
 #[path = "tidy/rules.rs"]
 mod rules;
 #[path = "tidy/source.rs"]
@@ -290,5 +292,14 @@ fn one_word_for_one_thing() {
         &rules::vocabulary(root()),
         "one word for one thing, in code, files, help and docs",
         "use the word that the line tells",
+    );
+}
+
+#[test]
+fn every_race_has_a_test_that_is_there() {
+    hold(
+        &races::races(root(), "docs/races.md"),
+        "a race without a test comes back, and a page that names tests of yesterday is believed",
+        "name the test as it is called now; if it is gone, the race needs another one",
     );
 }

@@ -8,6 +8,9 @@ const MOST_WAITS: u32 = 20_000;
 /// Even the shortest wait takes a moment, so that a loop with a deadline ends.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// What a right wall clock shows beyond the time since boot.
+const WALL: Duration = Duration::from_secs(1_699_000_000);
+
 thread_local! {
     static TIME: RefCell<Option<Time>> = const { RefCell::new(None) };
 }
@@ -15,6 +18,8 @@ thread_local! {
 struct Time {
     generation: u64,
     now: Duration,
+    /// What the wall clock shows beyond that.
+    wall: Duration,
     waits: u32,
     seeds: u64,
     meanwhile: Option<Meanwhile>,
@@ -32,6 +37,7 @@ impl SimTime {
         let time = Time {
             generation,
             now: Duration::from_secs(1_000_000),
+            wall: WALL,
             waits: 0,
             seeds: 0,
             meanwhile: None,
@@ -45,7 +51,8 @@ impl SimTime {
 
 impl Drop for SimTime {
     fn drop(&mut self) {
-        let ended = TIME.with(|cell| {
+        // A test that failed may leave this to the end of its thread, when there is no time any more.
+        let ended = TIME.try_with(|cell| {
             cell.borrow_mut()
                 .take_if(|time| time.generation == self.generation)
         });
@@ -61,6 +68,19 @@ pub(crate) fn is_on() -> bool {
 /// Lets time pass.
 pub(crate) fn advance(duration: Duration) {
     with(|time| time.now += duration);
+}
+
+/// Sets the wall clock wrong by so many seconds; other clocks go on as before.
+pub(crate) fn set_wall_wrong_by(seconds: i64) {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    with(|time| {
+        time.wall = if seconds < 0 { WALL - by } else { WALL + by };
+    });
+}
+
+pub(super) fn wall_millis() -> Option<u64> {
+    let wall = with(|time| time.now + time.wall)?;
+    u64::try_from(wall.as_millis()).ok()
 }
 
 /// What others do while somebody waits.
@@ -109,5 +129,7 @@ pub(crate) fn wait(limit: Duration, is_woken: impl Fn() -> bool) -> Option<bool>
 }
 
 fn with<T>(act: impl FnOnce(&mut Time) -> T) -> Option<T> {
-    TIME.with(|cell| cell.borrow_mut().as_mut().map(act))
+    TIME.try_with(|cell| cell.borrow_mut().as_mut().map(act))
+        .ok()
+        .flatten()
 }

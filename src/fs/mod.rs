@@ -159,6 +159,12 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
     )
 }
 
+/// Says whether the error means that another user's file is closed to us: its maker was killed before it could set the
+/// mode of a group's store, or somebody has set another.
+pub(crate) fn is_closed_to_us(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
 /// Says whether the error means that the name holds nothing of ours, but a planted FIFO, link, directory, or a file
 /// larger than any that we write.
 pub(crate) fn is_foreign(error: &io::Error) -> bool {

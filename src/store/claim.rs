@@ -3,12 +3,14 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::marker::{Marker, make_marker, read_marker, try_read_marker};
 use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
 use crate::clock::{Random, wall_millis};
-use crate::fs::{DirRef, FileRef, Flock, is_foreign, is_gone, os};
+use crate::fs::{DirRef, FileRef, Flock, is_closed_to_us, is_foreign, is_gone, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
 use crate::outcome::Failure;
@@ -16,6 +18,8 @@ use crate::record::{self, AttemptHeader, ProcessMark, RecordKind};
 
 /// A prober may hold a fresh lock for a moment.
 const LOCK_WAIT: Duration = Duration::from_millis(50);
+/// EIO is believed to last after so many tries.
+const IO_TRIES: u32 = 3;
 
 /// Who claims: a worker or a master.
 #[derive(Debug, Clone)]
@@ -96,6 +100,8 @@ pub(crate) struct Claim {
     pub(super) content: Vec<u8>,
     /// How much of it is written.
     pub(super) flushed: usize,
+    /// So often its end could not be written.
+    failed_writes: u32,
 }
 
 impl Claim {
@@ -145,6 +151,7 @@ impl Claim {
             stem,
             content,
             flushed: 0,
+            failed_writes: 0,
         };
         claim.push_header();
         match claim.flush() {
@@ -269,18 +276,35 @@ impl Claim {
     ///
     /// # Errors
     ///
-    /// If the marker cannot be made; the claim comes back, to be tried again.
+    /// If the marker cannot be made, or the records cannot be written for a reason that may go; the claim comes back,
+    /// to be tried again.
     #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
     pub(crate) fn end(mut self, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
         let marker = Marker::new(why, &self.header.worker);
         let ended = self
             .flush()
-            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
+            .or_else(|error| {
+                if self.has_lost_file(&error) {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
+            })
             .and_then(|()| make_marker(&self.dir, &self.base, self.attempt, kind, &marker));
         match ended {
             Ok(_) => Ok(()),
             Err(error) => Err((self, error)),
         }
+    }
+
+    /// Says whether nothing can be written to the lock file any more: it is gone, or NFS has lost the lock on it and
+    /// answers EIO for good.
+    ///
+    /// A single EIO may be a passing trouble, and the records are worth a few tries.
+    fn has_lost_file(&mut self, error: &io::Error) -> bool {
+        let is_io = error.raw_os_error() == Some(Errno::IO.raw_os_error());
+        self.failed_writes += u32::from(is_io);
+        is_gone(error) || self.failed_writes > IO_TRIES
     }
 
     /// Gives the task back as well as it can be done at once; never counts as a failure.
@@ -307,7 +331,7 @@ pub(super) fn take_lock(file: &FileRef) -> bool {
     false
 }
 
-/// Reads who made an attempt; `None` if its header is not (yet) there.
+/// Reads who made an attempt; `None` if its header is not (yet) there, or is not for us to read.
 pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Result<Option<AttemptHeader>> {
     let mut bytes = Vec::new();
     match dir.read(
@@ -317,7 +341,7 @@ pub(crate) fn read_header(dir: &DirRef, base: &str, attempt: Attempt) -> io::Res
     ) {
         Ok(()) => {}
         // The outputs of a batch follow the header; a planted file has none.
-        Err(error) if is_foreign(&error) => {}
+        Err(error) if is_foreign(&error) || is_closed_to_us(&error) => {}
         Err(error) => return Err(error),
     }
     let first = record::frames(&bytes).next().and_then(Result::ok);

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Store;
 use super::marker::{Marker, read_marker};
-use crate::fs::{DirRef, is_foreign, is_gone};
+use crate::fs::{DirRef, is_closed_to_us, is_foreign, is_gone};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem};
 use crate::outcome::{Failure, FailureKind};
@@ -201,8 +201,8 @@ pub(crate) fn read_failed(
             &mut bytes,
         ) {
             Ok(()) => {}
-            // Removed by hand, put aside as damaged, or planted.
-            Err(error) if is_gone(&error) || is_foreign(&error) => continue,
+            // Removed by hand, put aside as damaged, planted, or another user's alone.
+            Err(error) if is_gone(&error) || is_foreign(&error) || is_closed_to_us(&error) => continue,
             Err(error) => return Err(error),
         }
         for frame in record::frames(&bytes[start..]).map_while(Result::ok) {

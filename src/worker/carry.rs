@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::fs::{is_foreign, is_gone};
+use crate::fs::{is_closed_to_us, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::{Attempt, Stem};
 use crate::record::{self, AttemptHeader, RecordKind};
@@ -66,8 +66,8 @@ pub(super) fn take_over(
         let name = layout::attempt_name(&stem.to_string(), earlier, Kind::Lock);
         match claim.dir().read(&name, store.file_limit(), &mut bytes) {
             Ok(()) => {}
-            // Removed by hand, or planted: there is nothing to be taken from it.
-            Err(error) if is_gone(&error) || is_foreign(&error) => continue,
+            // Removed by hand, planted, or another user's alone: there is nothing to be taken from it.
+            Err(error) if is_gone(&error) || is_foreign(&error) || is_closed_to_us(&error) => continue,
             Err(error) => return Err(error),
         }
         // Granted new attempts, every task that has no output is tried again.

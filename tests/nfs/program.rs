@@ -156,7 +156,7 @@ fn be_reader(order: &Order, notes: Notes) -> Result<(), Error> {
         if let Entry::Ended(outcome) = entry? {
             match outcome.result {
                 Ok((given, _)) if given == answer(outcome.input.0) => {
-                    notes.line(&format!("has {}", outcome.task))
+                    notes.line(&format!("has {}", outcome.task));
                 }
                 Ok(_) => notes.line(&format!("has a wrong answer at {}", outcome.task)),
                 Err(failure) => notes.line(&format!("has {failure} at {}", outcome.task)),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::rules;
+use crate::{races, rules};
 
 /// A small tree of files, removed at the end.
 struct Tree(PathBuf);
@@ -319,5 +319,41 @@ fn a_fuzz_target_that_no_test_walks_is_found() {
             "fuzz/fuzz_targets/bad.rs:1: has no corpus",
             "fuzz/corpus:1: 2 files",
         ],
+    );
+}
+
+#[test]
+fn races_without_a_test_are_found() {
+    let page = "# Races\n\nSee `Dir::list()`.\n\n| race | never | shown by |\n|---|---|---|\n\
+                | two claimers | both win | `store::tests::twins::two_claimers`, `it::many::two` |\n\
+                | cut off | lost | `model::sound::three` |\n\
+                | helper | x | `it::many::helper`, `policy::tests::late`, `policy::tests::later` |\n\
+                | gone | x | `it::gone::two`, `command::journey::all`, `store::tests::twins::in_a_comment` |\n\
+                | real NFS | x | to come in `tests/nfs` |\n| nothing | x | reasons |\n";
+    let tree = Tree::new(&[
+        ("docs/races.md", page),
+        (
+            "src/store/tests/twins.rs",
+            "#[test]\nfn two_claimers() {}\n// #[test]\n// fn in_a_comment() {}\n",
+        ),
+        ("src/policy.rs", "mod tests {\n    #[test]\n    fn late() {}\n}\n"),
+        ("tests/it/many.rs", "#[test]\nfn two() {}\nfn helper() {}\n"),
+        ("tests/model/sound.rs", "#[test]\nfn two() {}\n"),
+        ("cli/tests/command/journey.rs", "#[test]\nfn all() {}\n"),
+    ]);
+    assert_found(
+        &races::races(&tree.0, "docs/races.md"),
+        &[
+            "docs/races.md:8: `model::sound::three`: no such test in tests/model/sound.rs",
+            "docs/races.md:9: `it::many::helper`: it is no test",
+            "docs/races.md:9: `policy::tests::later`: no such test in src/policy.rs",
+            "docs/races.md:10: `it::gone::two`: no such module",
+            "docs/races.md:10: `store::tests::twins::in_a_comment`: no such test",
+            "docs/races.md:12: nothing: no test",
+        ],
+    );
+    assert_found(
+        &races::races(&tree.0, "docs/none.md"),
+        &["docs/none.md:1: the page is missing"],
     );
 }

@@ -1,6 +1,6 @@
 //! The simulated disk: its modes, its open files and locks, and what tests ask of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::client::View;
 use super::process::{Process, ProcessId, SimProcess};
-use super::tree::{NodeId, ROOT, Tree};
+use super::removal::Removal;
+use super::tree::{NodeId, ROOT, Tree, User};
 use crate::clock::Random;
 use crate::fs::FsKind;
 
@@ -75,6 +77,11 @@ impl SimDisk {
         self.lock().tree.advance(duration);
     }
 
+    /// Turns the file server's clock back.
+    pub(crate) fn turn_back(&self, duration: Duration) {
+        self.lock().tree.turn_back(duration);
+    }
+
     /// Takes all its locks from a process, which is not told: others can take them.
     pub(crate) fn lose_locks(&self, process: &SimProcess) {
         let id = self.id_of(process);
@@ -82,6 +89,20 @@ impl SimDisk {
         for holders in disk.locks.values_mut() {
             holders.retain(|open| disk.opens.get(open).is_some_and(|open| open.process != id));
         }
+    }
+
+    /// The same, and each byte that goes through the files that were locked is answered with EIO, as on NFS.
+    ///
+    /// Their names and times, and all other files, can be used as before.
+    pub(crate) fn break_locks(&self, process: &SimProcess) {
+        let id = self.id_of(process);
+        {
+            let disk = &mut *self.lock();
+            let held = disk.locks.values().flatten().copied();
+            let of_process = |open: &OpenId| disk.opens.get(open).is_some_and(|open| open.process == id);
+            disk.broken.extend(held.filter(of_process));
+        }
+        self.lose_locks(process);
     }
 
     /// Lets the next `count` listings of a process show every directory as it is now.
@@ -165,6 +186,7 @@ impl SimDisk {
     /// A file that had the name loses it.
     pub(crate) fn plant(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let mut disk = self.lock();
+        disk.tree.user = User::default();
         let (dirs, file) = path.rsplit_once('/').unwrap_or(("", path));
         let mut dir = ROOT;
         for name in dirs.split('/').filter(|name| !name.is_empty()) {
@@ -180,6 +202,7 @@ impl SimDisk {
         }
         let id = disk.tree.write_new(dir, file, bytes)?;
         disk.tree.sync_entry(dir, file, id);
+        disk.tree.take_changes();
         Ok(())
     }
 
@@ -211,12 +234,17 @@ pub(super) struct Disk {
     pub(super) tree: Tree,
     pub(super) kind: FsKind,
     pub(super) processes: Vec<Process>,
+    pub(super) view: View,
+    pub(super) removal: Removal,
+    pub(super) is_sticky: bool,
     flock: FlockMode,
-    opens: BTreeMap<OpenId, Open>,
+    pub(super) opens: BTreeMap<OpenId, Open>,
     /// Numbers open file descriptions and temporary files.
     next_number: u64,
     /// Who holds the lock of an inode; more than one only if it does not reach all hosts.
     locks: BTreeMap<NodeId, Vec<OpenId>>,
+    /// Files whose lock was lost, as NFS shows it: no bytes can be read, written or synced.
+    broken: BTreeSet<OpenId>,
 }
 
 /// The number of an open file description.
@@ -227,7 +255,7 @@ pub(super) struct OpenId(u64);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Open {
     pub(super) node: NodeId,
-    process: ProcessId,
+    pub(super) process: ProcessId,
     pub(super) access: Access,
 }
 
@@ -245,10 +273,14 @@ impl Disk {
             tree,
             kind: FsKind::Local,
             processes: Vec::new(),
+            view: View::default(),
+            removal: Removal::default(),
+            is_sticky: false,
             flock: FlockMode::Works,
             opens: BTreeMap::new(),
             next_number: 0,
             locks: BTreeMap::new(),
+            broken: BTreeSet::new(),
         }
     }
 
@@ -283,7 +315,18 @@ impl Disk {
         if let Some(holders) = self.locks.get_mut(&open.node) {
             holders.retain(|holder| *holder != id);
         }
+        self.broken.remove(&id);
         self.tree.closed(open.node);
+        self.forget_silly_name(open);
+    }
+
+    /// Answers EIO for a file whose lock was lost, ESTALE for one that another host has removed.
+    pub(super) fn check_bytes(&self, id: OpenId) -> io::Result<()> {
+        self.check_handle(id)?;
+        if self.broken.contains(&id) {
+            return Err(Errno::IO.into());
+        }
+        Ok(())
     }
 
     /// Ends a process as kill -9 does.
@@ -327,8 +370,8 @@ impl Disk {
     ///
     /// A directory that was removed has no listing, not even an empty one; an old view does not know.
     pub(super) fn list(&mut self, process: ProcessId, dir: NodeId) -> io::Result<Vec<String>> {
-        let mut names = self.tree.names(dir);
         let mut is_there = self.tree.stat(dir).links > 0;
+        let mut names = self.names_for(process, dir);
         let process = &mut self.processes[process];
         if let Some((count, then)) = &mut process.stale
             && *count > 0

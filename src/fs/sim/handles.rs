@@ -66,7 +66,7 @@ impl Dir for SimDir {
 
     fn open_dir(&self, name: &str) -> io::Result<DirRef> {
         self.process.step("open_dir", name, |disk| {
-            let node = disk.tree.lookup(self.node, name)?;
+            let node = disk.find(self.process.id(), self.node, name)?;
             if !disk.tree.is_dir(node) {
                 return Err(Errno::NOTDIR.into());
             }
@@ -81,8 +81,10 @@ impl Dir for SimDir {
     }
 
     fn remove_dir(&self, name: &str) -> io::Result<()> {
-        self.process
-            .step("remove_dir", name, |disk| disk.tree.remove_dir(self.node, name))
+        self.process.step("remove_dir", name, |disk| {
+            disk.may_take(self.process.id(), self.node, name)?;
+            disk.tree.remove_dir(self.node, name)
+        })
     }
 
     fn list(&self, each: &mut dyn FnMut(&str)) -> io::Result<()> {
@@ -105,14 +107,14 @@ impl Dir for SimDir {
 
     fn open_read(&self, name: &str) -> io::Result<FileRef> {
         self.process.step("open_read", name, |disk| {
-            let node = disk.tree.lookup(self.node, name)?;
+            let node = disk.find_to_open(self.process.id(), self.node, name)?;
             Ok(self.open(disk, node, name, Access::Read))
         })
     }
 
     fn open_write(&self, name: &str) -> io::Result<FileRef> {
         self.process.step("open_write", name, |disk| {
-            let node = disk.tree.lookup(self.node, name)?;
+            let node = disk.find_to_open(self.process.id(), self.node, name)?;
             if disk.tree.is_dir(node) {
                 return Err(Errno::ISDIR.into());
             }
@@ -122,15 +124,15 @@ impl Dir for SimDir {
 
     fn read(&self, name: &str, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
         self.process.step("read", name, |disk| {
-            let node = disk.tree.lookup(self.node, name)?;
+            let node = disk.find_to_open(self.process.id(), self.node, name)?;
             read_all(&disk.tree, node, limit, buffer)
         })
     }
 
     fn exists(&self, name: &str) -> io::Result<bool> {
-        let found = self
-            .process
-            .step("exists", name, |disk| disk.tree.lookup(self.node, name));
+        let found = self.process.step("exists", name, |disk| {
+            disk.find(self.process.id(), self.node, name)
+        });
         match found {
             Ok(_) => Ok(true),
             Err(error) if errno(&error) == Some(Errno::NOENT) => Ok(false),
@@ -140,6 +142,7 @@ impl Dir for SimDir {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.process.step("rename", &format!("{from} -> {to}"), |disk| {
+            disk.may_take(self.process.id(), self.node, from)?;
             disk.tree.rename(self.node, from, to)
         })
     }
@@ -147,13 +150,16 @@ impl Dir for SimDir {
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         let what = format!("{from} -> {to}");
         self.process.step("rename_new", &what, |disk| {
+            disk.may_take(self.process.id(), self.node, from)?;
             disk.tree.rename_new(self.node, from, to)
         })
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
-        self.process
-            .step("unlink", name, |disk| disk.tree.unlink(self.node, name))
+        self.process.step("unlink", name, |disk| {
+            disk.may_take(self.process.id(), self.node, name)?;
+            disk.unlink(self.process.id(), self.node, name)
+        })
     }
 
     fn replace(&self, name: &str, bytes: &[u8], sync: bool) -> io::Result<()> {
@@ -221,6 +227,7 @@ impl SimFile {
         if open.access == Access::Read {
             return Err(Errno::BADF.into());
         }
+        disk.check_bytes(self.open)?;
         disk.tree.write(open.node, offset, bytes)
     }
 }
@@ -240,6 +247,7 @@ impl File for SimFile {
             if disk.of_open(self.open)?.access == Access::Write {
                 return Err(Errno::BADF.into());
             }
+            disk.check_bytes(self.open)?;
             read_all(&disk.tree, node, limit, buffer)
         })
     }
@@ -249,6 +257,7 @@ impl File for SimFile {
             if disk.of_open(self.open)?.access == Access::Write {
                 return Err(Errno::BADF.into());
             }
+            disk.check_bytes(self.open)?;
             let bytes = disk.tree.bytes(node)?;
             let rest = usize::try_from(offset)
                 .ok()
@@ -262,6 +271,7 @@ impl File for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.step("sync_data", |disk, node| {
+            disk.check_bytes(self.open)?;
             disk.tree.sync(node);
             Ok(())
         })
@@ -269,13 +279,18 @@ impl File for SimFile {
 
     fn touch(&self) -> io::Result<()> {
         self.step("touch", |disk, node| {
+            disk.check_handle(self.open)?;
             disk.tree.touch(node);
             Ok(())
         })
     }
 
     fn fresh(&self) -> io::Result<Stat> {
-        match self.step("fresh", |disk, node| Ok(disk.tree.stat(node))) {
+        let stat = self.step("fresh", |disk, node| {
+            disk.check_handle(self.open)?;
+            Ok(disk.tree.stat(node))
+        });
+        match stat {
             Err(error) if errno(&error) == Some(Errno::STALE) => Ok(Stat {
                 len: 0,
                 mtime: std::time::Duration::ZERO,
@@ -286,7 +301,11 @@ impl File for SimFile {
     }
 
     fn try_lock(&self) -> io::Result<Flock> {
-        let Err(error) = self.step("try_lock", |disk, _| disk.try_lock(self.open)) else {
+        let locked = self.step("try_lock", |disk, _| {
+            disk.check_handle(self.open)?;
+            disk.try_lock(self.open)
+        });
+        let Err(error) = locked else {
             return Ok(Flock::Held);
         };
         // The same meanings as in os/lock.rs.
@@ -303,6 +322,7 @@ impl File for SimFile {
         let what = format!("{} -> {name}", self.name);
         self.process.step("link", &what, |disk| {
             let node = disk.of_open(self.open)?.node;
+            disk.may_link(self.process.id(), node)?;
             disk.tree.link(node, self.dir, name)
         })
     }

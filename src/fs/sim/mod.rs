@@ -4,13 +4,18 @@
 //! own, and each call of it is a *step* that can be made to fail, or to be the last thing the process does.
 //! Answers are those of Linux on a local file system; `tests/conformance.rs` compares them with the real ones.
 //!
-//! What it does not simulate: permissions, symbolic links and FIFOs, attributes that an NFS client remembers,
-//! `.nfs*` files and ESTALE after a removal by another host (plan that one as a fault), calls that block.
+//! With the modes of `client`, `removal` and `users` they are those of a network file system and of other users.
+//!
+//! What it does not simulate: symbolic links and FIFOs, attributes that an NFS client remembers. Calls block only
+//! where a test says so (`SimProcess::hold_each`).
 
+mod client;
 mod disk;
 mod handles;
 mod process;
+mod removal;
 mod tree;
+mod users;
 
 #[cfg(test)]
 mod tests;

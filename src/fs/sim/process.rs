@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::disk::{Disk, SimDisk};
 use super::handles::SimDir;
-use super::tree::{Names, NodeId, ROOT};
+use super::tree::{Names, NodeId, ROOT, User};
 use crate::clock::Random;
 use crate::fs::DirRef;
 
@@ -46,6 +46,7 @@ pub(super) type ProcessId = usize;
 /// What the disk knows of a process.
 pub(super) struct Process {
     pub(super) host: String,
+    pub(super) user: User,
     pub(super) is_crashed: bool,
     /// How many more listings are old, and what they show.
     pub(super) stale: Option<(usize, BTreeMap<NodeId, Names>)>,
@@ -53,8 +54,15 @@ pub(super) struct Process {
     pub(super) torn: Option<(usize, Random)>,
     log: Vec<String>,
     faults: BTreeMap<usize, Fault>,
+    /// What goes wrong at the next so many steps of a sort.
+    sorts: BTreeMap<&'static str, (usize, Fault)>,
     hooks: BTreeMap<usize, Box<dyn FnOnce() + Send>>,
+    /// What happens before each step of a sort.
+    holds: BTreeMap<&'static str, Hold>,
 }
+
+/// May block, as calls on a dead client's files do.
+pub(crate) type Hold = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Calls that the real file system repeats when a signal interrupts them.
 const REPEATED: [&str; 10] = [
@@ -85,9 +93,31 @@ impl SimProcess {
         self.with(|process| process.faults.insert(step, fault));
     }
 
+    /// Plans a fault for the next `count` steps of a sort (`link`, `sync_data` ...); 0 takes it back.
+    pub(crate) fn fail_each(&self, verb: &'static str, count: usize, fault: Fault) {
+        self.with(|process| process.sorts.insert(verb, (count, fault)));
+    }
+
     /// Plans what the world does right before a step: another process, the clock, a hand that removes a file.
     pub(crate) fn before(&self, step: usize, hook: impl FnOnce() + Send + 'static) {
         self.with(|process| process.hooks.insert(step, Box::new(hook)));
+    }
+
+    /// Calls `hold` before each step of a sort (`try_lock`, `open_write` ...) with the name that it is about.
+    ///
+    /// It may block: the disk is unlocked meanwhile.
+    pub(crate) fn hold_each(&self, verb: &'static str, hold: Hold) {
+        self.with(|process| process.holds.insert(verb, hold));
+    }
+
+    /// Makes it another user's process, whose files others can open or not.
+    pub(crate) fn belongs_to(&self, user: u32, makes_private: bool) {
+        self.with(|process| {
+            process.user = User {
+                id: user,
+                makes_private,
+            }
+        });
     }
 
     /// Returns how many steps were made so far, failed ones included.
@@ -139,12 +169,22 @@ impl SimProcess {
         if let Some(hook) = self.with(|process| process.hooks.remove(&process.log.len())) {
             hook();
         }
+        if let Some(hold) = self.with(|process| process.holds.get(verb).cloned()) {
+            hold(what);
+        }
+        let act = |disk: &mut Disk| {
+            disk.begin_step(self.id);
+            let result = act(disk);
+            disk.end_step(self.id);
+            result
+        };
         let mut disk = self.disk.lock();
         let process = &mut disk.processes[self.id];
         if process.is_crashed {
             return Err(crashed());
         }
-        let fault = process.faults.remove(&process.log.len());
+        let planned = process.faults.remove(&process.log.len());
+        let fault = planned.or_else(|| process.next_of_sort(verb));
         process.log.push(format!("{verb} {what}"));
         let (result, error) = match fault {
             None => return act(&mut disk),
@@ -174,15 +214,24 @@ impl SimProcess {
 }
 
 impl Process {
+    fn next_of_sort(&mut self, verb: &str) -> Option<Fault> {
+        let (count, fault) = self.sorts.get_mut(verb)?;
+        *count = count.checked_sub(1)?;
+        Some(*fault)
+    }
+
     pub(super) fn new(host: &str) -> Process {
         Process {
             host: host.to_owned(),
+            user: User::default(),
             is_crashed: false,
             stale: None,
             torn: None,
             log: Vec::new(),
             faults: BTreeMap::new(),
+            sorts: BTreeMap::new(),
             hooks: BTreeMap::new(),
+            holds: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Faults and modes of the simulated disk; that its plain answers are the real ones: `conformance`.
+//! Faults of the simulated disk. That its plain answers are the real ones: `conformance`; network and users: `modes`.
 
 mod conformance;
+mod modes;
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;

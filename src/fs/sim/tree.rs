@@ -31,6 +31,10 @@ const LONGEST_NAME: usize = 255;
 pub(super) struct Tree {
     nodes: Vec<Inode>,
     now: Duration,
+    /// The names that were made or taken away since somebody last asked.
+    changes: Vec<(NodeId, String)>,
+    /// The user whose step it is.
+    pub(super) user: User,
     /// Bytes of all files that have a name or are open.
     used: u64,
     pub(super) space: Option<u64>,
@@ -40,11 +44,38 @@ pub(super) struct Tree {
 
 #[derive(Debug, Clone)]
 struct Inode {
+    owner: User,
+    /// Nobody but its owner can open it.
+    is_private: bool,
+    /// When the names in a directory changed last, or when it was touched.
+    changed: Duration,
     /// How many names it has; a directory that was removed has none, and one otherwise.
     links: u64,
     opens: u64,
     mtime: Duration,
     body: Body,
+}
+
+/// Whose process makes a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) id: u32,
+    /// The umask lets nobody else open what it makes.
+    pub(super) makes_private: bool,
+}
+
+impl Inode {
+    fn new(owner: User, now: Duration, body: Body) -> Inode {
+        Inode {
+            owner,
+            is_private: owner.makes_private && matches!(body, Body::File { .. }),
+            changed: now,
+            links: 1,
+            opens: 0,
+            mtime: now,
+            body,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -98,15 +129,12 @@ impl Body {
 
 impl Tree {
     pub(super) fn new() -> Tree {
-        let root = Inode {
-            links: 1,
-            opens: 0,
-            mtime: START,
-            body: Body::new_dir(),
-        };
+        let root = Inode::new(User::default(), START, Body::new_dir());
         Tree {
             nodes: vec![root],
             now: START,
+            changes: Vec::new(),
+            user: User::default(),
             used: 0,
             space: None,
             has_links: true,
@@ -124,6 +152,7 @@ impl Tree {
         let mut tree = Tree {
             nodes,
             used: 0,
+            changes: Vec::new(),
             ..*self
         };
         tree.node_mut(ROOT).links = 1;
@@ -144,6 +173,34 @@ impl Tree {
 
     pub(super) fn advance(&mut self, duration: Duration) {
         self.now += duration;
+    }
+
+    pub(super) fn turn_back(&mut self, duration: Duration) {
+        self.now -= duration;
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Returns when the names in a directory changed last.
+    pub(super) fn changed(&self, dir: NodeId) -> Duration {
+        self.node(dir).changed
+    }
+
+    /// Returns the names that were made or taken away since this was asked last.
+    pub(super) fn take_changes(&mut self) -> Vec<(NodeId, String)> {
+        std::mem::take(&mut self.changes)
+    }
+
+    pub(super) fn owner(&self, id: NodeId) -> u32 {
+        self.node(id).owner.id
+    }
+
+    /// Says whether the user whose step it is may open a file.
+    pub(super) fn may_open(&self, id: NodeId) -> bool {
+        let inode = self.node(id);
+        !inode.is_private || inode.owner.id == self.user.id
     }
 
     pub(super) fn free_space(&self) -> u64 {
@@ -307,7 +364,9 @@ impl Tree {
     }
 
     pub(super) fn touch(&mut self, id: NodeId) {
-        self.node_mut(id).mtime = self.tick();
+        let now = self.tick();
+        let inode = self.node_mut(id);
+        (inode.mtime, inode.changed) = (now, now);
     }
 
     /// Counts one more open file description; the bytes stay until the last one is closed.
@@ -352,13 +411,8 @@ impl Tree {
             return Err(Errno::NOSPC.into());
         }
         let id = NodeId(self.nodes.len());
-        let mtime = self.tick();
-        self.nodes.push(Inode {
-            links: 1,
-            opens: 0,
-            mtime,
-            body,
-        });
+        let now = self.tick();
+        self.nodes.push(Inode::new(self.user, now, body));
         self.put_name(dir, name, id);
         Ok(id)
     }
@@ -393,17 +447,22 @@ impl Tree {
     }
 
     fn put_name(&mut self, dir: NodeId, name: &str, id: NodeId) {
-        self.tick();
+        self.note_change(dir, name);
         if let Body::Dir { names, .. } = &mut self.node_mut(dir).body {
             Arc::make_mut(names).insert(name.to_owned(), id);
         }
     }
 
     fn take_name(&mut self, dir: NodeId, name: &str) {
-        self.tick();
+        self.note_change(dir, name);
         if let Body::Dir { names, .. } = &mut self.node_mut(dir).body {
             Arc::make_mut(names).remove(name);
         }
+    }
+
+    fn note_change(&mut self, dir: NodeId, name: &str) {
+        self.node_mut(dir).changed = self.tick();
+        self.changes.push((dir, name.to_owned()));
     }
 
     fn lose_link(&mut self, id: NodeId) {

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::world::{Got, Notes, TestMaster, Verdict, World, answer, input_of};
 use crate::fs::sim::SimDisk;
-use crate::layout;
+use crate::layout::{self, Entry, Kind};
+use crate::name::{Attempt, Stem};
 use crate::record::{self, RecordKind};
 use crate::wait::lock;
 
@@ -48,6 +49,83 @@ impl Witness {
                 .filter(|before| path.ends_with(".out") && *before != bytes);
             assert_eq!(before, None, "I1: {path} has changed");
         }
+    }
+}
+
+/// I3: whoever runs is alone, but for attempts that somebody has marked; says what is wrong.
+///
+/// Told and not asserted: a worker takes a panic of its task for the task's failure.
+pub(super) fn not_alone(disk: &SimDisk, stem: Stem, attempt: Attempt) -> Option<String> {
+    let paths = disk.paths();
+    let names = paths
+        .iter()
+        .map(|(path, _)| path.rsplit('/').next().unwrap_or_default());
+    let entries: Vec<Entry> = names
+        .filter_map(Entry::parse)
+        .filter(|it| it.stem == stem)
+        .collect();
+    let is_marked = |of: Attempt| {
+        let is_marker = |kind| !matches!(kind, Kind::Lock | Kind::Checkpoint);
+        entries
+            .iter()
+            .any(|it| it.attempt == Some(of) && is_marker(it.kind))
+    };
+    let locks = entries.iter().filter(|it| it.kind == Kind::Lock);
+    // One that comes back late may find a later one at work: then it is itself the marked one.
+    let mut earlier = locks.filter_map(|it| it.attempt).filter(|it| *it < attempt);
+    let other = earlier.find(|other| !is_marked(*other))?;
+    Some(format!(
+        "I3: {stem} is run by attempt {attempt:?}, and {other:?} has no marker: {paths:#?}"
+    ))
+}
+
+/// The names that a process has removed or renamed, and what to.
+fn taken(log: &[String]) -> impl Iterator<Item = (usize, &str, Option<&str>)> {
+    log.iter().enumerate().filter_map(|(at, step)| {
+        let (verb, what) = step.split_once(' ')?;
+        match verb {
+            "unlink" => Some((at, what, None)),
+            "rename" | "rename_new" => what.split_once(" -> ").map(|(from, to)| (at, from, Some(to))),
+            _ => None,
+        }
+    })
+}
+
+/// I6: a worker never removes an input, a lock or a marker, and never renames onto an outcome.
+#[track_caller]
+pub(super) fn check_worker_log(log: &[String]) {
+    for (at, name, to) in taken(log) {
+        let kind = Entry::parse(name).map(|entry| entry.kind);
+        assert!(kind.is_none_or(|kind| kind == Kind::Out), "I6: step {at}: {name}");
+        assert!(kind.is_none() || to.is_none(), "I6: step {at}: {name} -> {to:?}");
+    }
+    check_renames(log);
+}
+
+/// I6: a master removes locks and markers only when their outcomes are in a done file.
+#[track_caller]
+pub(super) fn check_master_log(log: &[String]) {
+    let is_done = |step: &String| step.ends_with(".done");
+    let archived = log.iter().position(is_done).unwrap_or(log.len());
+    for (at, name, to) in taken(log) {
+        // Inputs of a shard that was not published are its own.
+        let is_attempt = Entry::parse(name).is_some_and(|entry| entry.attempt.is_some());
+        assert!(
+            !is_attempt || to.is_some_and(|to| to.ends_with(".damaged")) || at > archived,
+            "I6: step {at}: {name} -> {to:?}"
+        );
+    }
+    check_renames(log);
+}
+
+/// I6: what is at the name of an outcome is never replaced.
+#[track_caller]
+fn check_renames(log: &[String]) {
+    for step in log.iter().filter(|step| step.ends_with(".out")) {
+        assert!(
+            !step.starts_with("rename ") && !step.starts_with("replace "),
+            "I6: {step}"
+        );
     }
 }
 

@@ -3,14 +3,19 @@
 //! Whole runs go through the real master and the real worker in one thread and in simulated time: while one
 //! waits, the others act. After each scenario all invariants are checked (`check.rs`).
 
+mod answers;
 mod batches;
+mod blocked;
 mod check;
+mod cleaning;
+mod clocks;
 mod damage;
 mod faults;
 mod hand;
 mod listings;
 mod locks;
 mod masters;
+mod network;
 mod open_ended;
 mod pauses;
 mod planted;
@@ -19,4 +24,5 @@ mod readers;
 mod steering;
 mod trouble;
 mod twins;
+mod users;
 mod world;

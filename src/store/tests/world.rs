@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::check::Witness;
+use super::check::{Witness, check_master_log, check_worker_log, not_alone};
 use crate::clock::sim::{self, SimTime};
 use crate::config::{Durability, StoreConfig};
 use crate::error::{BoxError, Result};
 use crate::fs::FsKind;
 use crate::fs::sim::{SimDisk, SimProcess};
 use crate::master::{Inputs, Master, MasterConfig};
-use crate::name::{RoundNumber, TaskId, WorkerId};
+use crate::name::{Attempt, RoundNumber, Stem, TaskId, WorkerId};
 use crate::observe::{Event, Observer};
 use crate::outcome::{Failure, Outcome, RunSummary};
 use crate::record::ProcessMark;
@@ -69,6 +69,8 @@ pub(super) struct Notes {
     pub(super) runs: Vec<Run>,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) events: Vec<String>,
+    /// What must not be, and was seen while a task ran.
+    pub(super) wrong: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -193,11 +195,14 @@ impl World {
             .stop(stop.clone())
             .on_event(self.watcher(process, stop));
         let worker = TestWorker {
+            world: (self.disk.clone(), u64::from(self.batch)),
             notes: Arc::clone(&self.notes),
             process: process.clone(),
             act,
         };
         let ended = config.run_as(&store, &process.me, worker);
+        check_worker_log(&process.sim.log());
+        assert_eq!(lock(&self.notes).wrong, Vec::<String>::new());
         self.witness.look();
         ended
     }
@@ -220,6 +225,7 @@ impl World {
         let before = sim::set_meanwhile(Some(Box::new(meanwhile)));
         let ended = config.run_as(&store, &process.me, master);
         drop(sim::set_meanwhile(before));
+        check_master_log(&process.sim.log());
         self.witness.look();
         ended
     }
@@ -313,6 +319,8 @@ pub(super) fn input_of(number: u64) -> u64 {
 }
 
 struct TestWorker {
+    /// The disk, and how many tasks an input file has.
+    world: (SimDisk, u64),
     notes: Arc<Mutex<Notes>>,
     process: Proc,
     act: Act,
@@ -326,6 +334,10 @@ impl Worker for TestWorker {
         if self.process.sim.is_crashed() {
             return Err("the dead run nothing".into());
         }
+        let (disk, batch) = &self.world;
+        let stem = task.id().number / batch * batch;
+        let wrong = not_alone(disk, Stem(stem), Attempt(task.attempt()));
+        lock(&self.notes).wrong.extend(wrong);
         lock(&self.notes).runs.push(Run {
             task: task.id().number,
             attempt: task.attempt(),
