@@ -4,6 +4,7 @@
 //! be reached, whatever is planted in it. The real implementation is [`os`]; tests put a simulated one behind
 //! the same traits and fail the first step, the second, the third ...
 
+mod listings;
 pub(crate) mod os;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(

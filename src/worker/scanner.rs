@@ -27,6 +27,14 @@ pub(super) struct Candidate {
     pub(super) attempt: Attempt,
 }
 
+/// A round in which something is open, as far as is known.
+#[derive(Debug)]
+struct OpenRound {
+    dir: DirRef,
+    /// All of its shards, once the round is complete: no more can come.
+    all: Option<Vec<ShardNumber>>,
+}
+
 /// What a scan that found nothing to do has seen.
 #[derive(Debug, Default)]
 pub(super) struct Nothing {
@@ -47,13 +55,14 @@ pub(super) struct Scanner {
     store: Store,
     random: Random,
     shelf: Vec<Candidate>,
-    newest: Option<RoundNumber>,
+    /// All rounds, in order, at the last listing of them.
+    rounds: Vec<RoundNumber>,
     misses: u32,
     fruitless: u32,
     /// Shards (and whole rounds) in which nothing is open, until the next deep scan.
     ended_shards: HashSet<(RoundNumber, ShardNumber)>,
     ended_rounds: HashSet<RoundNumber>,
-    round_dirs: HashMap<RoundNumber, DirRef>,
+    open_rounds: HashMap<RoundNumber, OpenRound>,
     dirs: HashMap<(RoundNumber, ShardNumber), DirRef>,
     round_tasks: HashMap<RoundNumber, u64>,
     /// When failed attempts were first seen: their backoff begins then.
@@ -67,12 +76,12 @@ impl Scanner {
             store: store.clone(),
             random: Random::new(),
             shelf: Vec::new(),
-            newest: None,
+            rounds: Vec::new(),
             misses: 0,
             fruitless: 0,
             ended_shards: HashSet::new(),
             ended_rounds: HashSet::new(),
-            round_dirs: HashMap::new(),
+            open_rounds: HashMap::new(),
             dirs: HashMap::new(),
             round_tasks: HashMap::new(),
             failed_since: HashMap::new(),
@@ -96,7 +105,7 @@ impl Scanner {
 
     /// Returns the newest round of the last scan.
     pub(super) fn newest_round(&self) -> Option<RoundNumber> {
-        self.newest
+        self.rounds.last().copied()
     }
 
     /// Notes that somebody else was faster.
@@ -122,6 +131,8 @@ impl Scanner {
             self.fruitless = 0;
             self.ended_shards.clear();
             self.ended_rounds.clear();
+            self.open_rounds.clear();
+            self.rounds.clear();
             // Waits that must be over: somebody else took those. The others go on.
             let (now, longest) = (
                 Moment::now(),
@@ -129,21 +140,66 @@ impl Scanner {
             );
             self.failed_since.retain(|_, since| now.since(*since) <= longest);
         }
-        let mut nothing = Nothing::default();
-        // The newest round first: that is where the work is.
-        let rounds = list_rounds(&self.store)?;
-        self.newest = rounds.last().copied();
-        for round in rounds.into_iter().rev() {
-            if self.ended_rounds.contains(&round) {
-                continue;
+        let mut listed = false;
+        loop {
+            // A round is only begun when the one before has ended, so there is nothing to be seen before.
+            if !listed && self.newest_has_ended() {
+                self.rounds = list_rounds(&self.store)?;
+                listed = true;
             }
-            if let Some(candidate) = self.scan_round(round, view, &mut nothing)? {
-                self.fruitless = 0;
-                return Ok(Found::Candidate(candidate));
+            let mut nothing = Nothing::default();
+            // The newest round first: that is where the work is.
+            for round in self.rounds.clone().into_iter().rev() {
+                if self.ended_rounds.contains(&round) {
+                    continue;
+                }
+                if let Some(candidate) = self.scan_round(round, view, &mut nothing)? {
+                    self.fruitless = 0;
+                    return Ok(Found::Candidate(candidate));
+                }
+            }
+            if listed || !self.newest_has_ended() {
+                self.fruitless += 1;
+                return Ok(Found::Nothing(nothing));
             }
         }
-        self.fruitless += 1;
-        Ok(Found::Nothing(nothing))
+    }
+
+    fn newest_has_ended(&self) -> bool {
+        self.newest_round()
+            .is_none_or(|newest| self.ended_rounds.contains(&newest))
+    }
+
+    /// Returns a round's directory, and its shards: listed anew as long as more can come.
+    fn open_round(&mut self, round: RoundNumber) -> Result<Option<(DirRef, Vec<ShardNumber>, bool)>> {
+        let dir = match self.open_rounds.get(&round) {
+            Some(OpenRound {
+                dir,
+                all: Some(shards),
+            }) => return Ok(Some((dir.clone(), shards.clone(), true))),
+            Some(known) => known.dir.clone(),
+            None => match self.store.round_dir(round) {
+                Err(error) if error.io_error().is_some_and(is_gone) => return Ok(None),
+                answer => answer?,
+            },
+        };
+        let listing = match list_round(&dir) {
+            Err(error) if is_gone(&error) => {
+                self.open_rounds.remove(&round);
+                return Ok(None);
+            }
+            answer => answer.during("cannot list", dir.path())?,
+        };
+        self.dirs
+            .retain(|(of, shard), _| *of != round || listing.shards.contains(shard));
+        let shards: Vec<ShardNumber> = listing.shards.into_iter().collect();
+        let all = listing.complete.then(|| shards.clone());
+        let known = OpenRound {
+            dir: dir.clone(),
+            all,
+        };
+        self.open_rounds.insert(round, known);
+        Ok(Some((dir, shards, listing.complete)))
     }
 
     fn scan_round(
@@ -152,39 +208,23 @@ impl Scanner {
         view: &View<'_>,
         nothing: &mut Nothing,
     ) -> Result<Option<Candidate>> {
-        let round_dir = match self.round_dirs.get(&round) {
-            Some(dir) => dir.clone(),
-            None => match self.store.round_dir(round) {
-                Err(error) if error.io_error().is_some_and(is_gone) => return Ok(None),
-                answer => answer?,
-            },
+        let Some((round_dir, mut shards, complete)) = self.open_round(round)? else {
+            return Ok(None);
         };
-        self.round_dirs.insert(round, round_dir.clone());
-        let listing = match list_round(&round_dir) {
-            Err(error) if is_gone(&error) => {
-                self.round_dirs.remove(&round);
-                return Ok(None);
-            }
-            answer => answer.during("cannot list", round_dir.path())?,
-        };
-        self.dirs
-            .retain(|(of, shard), _| *of != round || listing.shards.contains(shard));
-        let mut shards: Vec<ShardNumber> = listing.shards.into_iter().collect();
         self.random.shuffle(&mut shards);
-        let mut all_ended = listing.complete;
-        for shard in shards {
-            if self.ended_shards.contains(&(round, shard)) {
-                continue;
-            }
-            all_ended = false;
-            if self.scan_shard(round, &round_dir, shard, view, nothing)? {
+        for shard in &shards {
+            let has_ended = self.ended_shards.contains(&(round, *shard));
+            if !has_ended && self.scan_shard(round, &round_dir, *shard, view, nothing)? {
                 return Ok(self.shelf.pop());
             }
         }
-        if all_ended {
+        let all_ended = shards
+            .iter()
+            .all(|shard| self.ended_shards.contains(&(round, *shard)));
+        if complete && all_ended {
             self.ended_rounds.insert(round);
-            self.round_dirs.remove(&round);
-        } else if listing.complete && !nothing.running.is_empty() {
+            self.open_rounds.remove(&round);
+        } else if complete && !nothing.running.is_empty() {
             nothing.tail.total = self.tasks_of(round, &round_dir);
         }
         Ok(None)
@@ -202,14 +242,19 @@ impl Scanner {
         let dir = match self.dirs.get(&(round, shard)) {
             Some(dir) => dir.clone(),
             None => match self.store.shard_dir(round_dir, shard) {
-                Err(error) if error.io_error().is_some_and(is_gone) => return Ok(false),
+                Err(error) if error.io_error().is_some_and(is_gone) => {
+                    self.ended_shards.insert((round, shard));
+                    return Ok(false);
+                }
                 answer => answer?,
             },
         };
         self.dirs.insert((round, shard), dir.clone());
         let state = match list_shard(&dir, shard, self.store.attempts_allowed(), &mut self.entries) {
             Err(error) if is_gone(&error) => {
+                // It was cleaned.
                 self.dirs.remove(&(round, shard));
+                self.ended_shards.insert((round, shard));
                 return Ok(false);
             }
             answer => answer.during("cannot list", dir.path())?,

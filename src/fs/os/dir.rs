@@ -11,8 +11,8 @@ use rustix::path::Arg;
 
 use super::Modes;
 use super::file::OsFile;
-use super::listing::Listings;
 use crate::clock::Moment;
+use crate::fs::listings::Listings;
 use crate::fs::{Dir, DirRef, FileRef, FsKind};
 
 /// File systems of which one kernel sees every change (statfs(2) `f_type`); all others count as shared.
@@ -142,7 +142,12 @@ impl Dir for OsDir {
 
     fn open_dir(&self, name: &str) -> io::Result<DirRef> {
         let fd = self.open_at(name, OFlags::DIRECTORY, Mode::empty())?;
-        Ok(Arc::new(OsDir::new(fd, self.path.join(name), self.modes)))
+        let dir = OsDir::new(fd, self.path.join(name), self.modes);
+        // Stores are not spread over file systems.
+        if let Some(kind) = self.kind.get() {
+            let _ = dir.kind.set(*kind);
+        }
+        Ok(Arc::new(dir))
     }
 
     fn make_dir(&self, name: &str) -> io::Result<()> {

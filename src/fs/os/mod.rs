@@ -5,7 +5,6 @@ compile_error!("flockwork knows the system calls of Linux only, so far");
 
 mod dir;
 mod file;
-mod listing;
 mod lock;
 mod process;
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -12,6 +13,7 @@ use super::disk::{Disk, SimDisk};
 use super::process::ProcessId;
 use super::tree::{Names, NodeId};
 use crate::clock::Moment;
+use crate::fs::listings::Listings;
 
 /// What the clients of a disk remember, and for how long.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub(super) struct View {
     /// The tick of the clock that the server's change times are made by.
     coarse: Option<Duration>,
     remembers_missing: bool,
+    /// Whether names are forgotten before a listing that may be out of date, as on a real disk (see [`Listings`]).
+    forgets: bool,
     clients: BTreeMap<String, Client>,
     /// Up to when the server's clock has followed the processes' own.
     followed: Option<Moment>,
@@ -48,6 +52,11 @@ impl SimDisk {
         disk.view.clients.clear();
     }
 
+    /// Has hosts forget remembered names by the rule of the real disk.
+    pub(crate) fn forget_kept_names(&self, does: bool) {
+        self.lock().view.forgets = does;
+    }
+
     /// Lets each host remember names that were not there: made elsewhere, they stay invisible when they are asked for
     /// by name, until the host lists the directory.
     pub(crate) fn remember_missing(&self, does: bool) {
@@ -74,6 +83,18 @@ impl Disk {
             self.client(process).missing.insert(key);
         }
         found
+    }
+
+    /// Forgets what a process' host remembers of a directory, if the rule wants it before a listing.
+    pub(super) fn forget_kept_names(&mut self, process: ProcessId, dir: NodeId, listings: &Mutex<Listings>) {
+        let Some(tick) = self.view.coarse.filter(|_| self.view.forgets) else {
+            return;
+        };
+        let stamp = (self.tree.changed(dir).as_nanos() / tick.as_nanos()) as i64;
+        let mut listings = listings.lock().unwrap_or_else(PoisonError::into_inner);
+        if listings.must_forget((stamp, 0), Moment::now()) {
+            self.client(process).listings.remove(&dir);
+        }
     }
 
     /// Returns the names that a listing by a process shows.

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
 use super::disk::{Access, Disk, OpenId};
 use super::process::SimProcess;
 use super::tree::{NodeId, Tree};
+use crate::fs::listings::Listings;
 use crate::fs::{Dir, DirRef, File, FileRef, Flock, FsKind, Stat};
 
 /// A held directory, as a process sees it.
@@ -17,6 +18,7 @@ pub(super) struct SimDir {
     process: SimProcess,
     node: NodeId,
     path: PathBuf,
+    listings: Mutex<Listings>,
 }
 
 /// An open file description of a process.
@@ -31,7 +33,12 @@ struct SimFile {
 
 impl SimDir {
     pub(super) fn new(process: SimProcess, node: NodeId, path: PathBuf) -> SimDir {
-        SimDir { process, node, path }
+        SimDir {
+            process,
+            node,
+            path,
+            listings: Mutex::default(),
+        }
     }
 
     /// A step on the directory itself.
@@ -90,6 +97,7 @@ impl Dir for SimDir {
     fn list(&self, each: &mut dyn FnMut(&str)) -> io::Result<()> {
         let mut names = Vec::new();
         let result = self.step("list", |disk| {
+            disk.forget_kept_names(self.process.id(), self.node, &self.listings);
             names = disk.list(self.process.id(), self.node)?;
             Ok(())
         });

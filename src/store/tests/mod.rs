@@ -9,6 +9,7 @@ mod blocked;
 mod check;
 mod cleaning;
 mod clocks;
+mod coarse;
 mod damage;
 mod faults;
 mod hand;
