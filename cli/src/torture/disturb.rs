@@ -225,6 +225,11 @@ impl Disturber {
         self.processes.is_empty()
     }
 
+    /// Starts a master when the run has ended.
+    pub(super) fn tidy(&mut self) -> io::Result<()> {
+        self.start(Role::Master)
+    }
+
     /// Names those that are left.
     pub(super) fn left(&self) -> String {
         let names: Vec<&str> = self

@@ -40,7 +40,7 @@ pub(super) fn run(args: &TortureArgs) -> Ended {
         let kills = args.kills.is_some_and(|kills| host.done().kills >= kills);
         kills || limit.is_some_and(|limit| host.begun.elapsed() >= limit)
     };
-    while !is_enough(&host) && !host.is_broken() && !host.is_stuck() && host.caught.code().is_none() {
+    while !is_enough(&host) && !host.is_alarmed() && !host.is_stuck() && host.caught.code().is_none() {
         host.step(&screen, true)?;
     }
     host.calm();
@@ -60,6 +60,10 @@ pub(super) fn run(args: &TortureArgs) -> Ended {
         store.stop(How::Now, "the torture has failed")?;
     }
     let (site, setup, caught) = (host.site.clone(), host.setup.clone(), host.caught.clone());
+    // NFS keeps files that are still open under another name, and so the directory too, until they are closed.
+    if setup.network && host.has_left() && prove::is_untidy(&path)? {
+        host.tidy(&screen)?;
+    }
     host.leave(&screen)?;
     let silent = wait_for_others(&site, &setup, || caught.code().is_some())?;
     let mut verdict = prove::prove(&store, &site, &setup, &silent)?;

@@ -12,7 +12,7 @@ use super::crew::Starter;
 use super::disturb::{Disturber, Done};
 use super::notes::{Note, Notes};
 use super::random::Random;
-use super::setup::{ENDED, HOST, Setup, Site};
+use super::setup::{BROKEN, ENDED, HOST, Setup, Site};
 use super::signals::Caught;
 use super::verdict::{Broken, Promise};
 use super::watch::Watch;
@@ -43,7 +43,10 @@ pub(super) struct Host {
     beat: Instant,
     told: Instant,
     next: Instant,
+    /// What was found broken here.
     broken: u64,
+    /// Somebody has found something broken.
+    alarm: bool,
 }
 
 impl Host {
@@ -59,7 +62,7 @@ impl Host {
         let name = super::own_name();
         let (site, now) = (Site::of(store), Instant::now());
         let begin = || {
-            let notes = Notes::begin(&site.path(&format!("{name}{HOST}")))?;
+            let notes = Notes::begin(&site, &site.path(&format!("{name}{HOST}")))?;
             notes.note(&Note::Host {
                 host: super::host_name(),
                 seed,
@@ -87,6 +90,7 @@ impl Host {
             told: now,
             next: now,
             broken: 0,
+            alarm: false,
         })
     }
 
@@ -94,9 +98,14 @@ impl Host {
         self.disturber.done
     }
 
-    /// Whether anything was found broken here.
+    /// Whether this host has found anything broken.
     pub(super) fn is_broken(&self) -> bool {
         self.broken > 0
+    }
+
+    /// Whether anybody has: then there is no need to go on.
+    pub(super) fn is_alarmed(&self) -> bool {
+        self.alarm || self.is_broken()
     }
 
     /// One step: disturbs, if it is time to; looks after the processes; rests a little.
@@ -138,6 +147,11 @@ impl Host {
         }
         if now.duration_since(self.beat) >= BEAT {
             self.beat = now;
+            // What cannot be listed now is listed with the next.
+            if !self.is_alarmed() && self.site.has(BROKEN).unwrap_or(false) {
+                self.alarm = true;
+                screen.line("VIOLATION found by one of the processes: disturbs no more, and proves");
+            }
             self.notes.note(&Note::Beat);
             if self.setup.network {
                 self.notes.sync();
@@ -184,6 +198,18 @@ impl Host {
     /// Whether all processes have left.
     pub(super) fn has_left(&self) -> bool {
         self.disturber.is_empty()
+    }
+
+    /// Has one more master take everything up again, which cleans what the others could not.
+    pub(super) fn tidy(&mut self, screen: &Screen) -> Result<(), Failed> {
+        self.disturber
+            .tidy()
+            .map_err(|error| trouble("cannot start a process", &error))?;
+        self.progress.0 = Instant::now();
+        while !self.has_left() && !self.is_stuck() && self.caught.code().is_none() {
+            self.step(screen, false)?;
+        }
+        Ok(())
     }
 
     /// Tells of a run that has no end.

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
+use super::setup::{BROKEN, Site};
 use super::verdict::Broken;
 
 /// Something that a process did or noticed.
@@ -103,16 +104,18 @@ pub(super) enum Note {
 #[derive(Debug)]
 pub(super) struct Notes {
     file: File,
+    site: Site,
     /// What went wrong first: notes that are missing must not go unnoticed.
     trouble: Mutex<Option<String>>,
 }
 
 impl Notes {
     /// Begins new notes; no other process has notes of that name.
-    pub(super) fn begin(path: &Path) -> io::Result<Notes> {
+    pub(super) fn begin(site: &Site, path: &Path) -> io::Result<Notes> {
         let file = File::options().append(true).create_new(true).open(path)?;
         Ok(Notes {
             file,
+            site: site.clone(),
             trouble: Mutex::default(),
         })
     }
@@ -130,7 +133,11 @@ impl Notes {
     fn write(&self, note: &Note) -> io::Result<()> {
         let mut line = serde_json::to_vec(note)?;
         line.push(b'\n');
-        (&self.file).write_all(&line)
+        (&self.file).write_all(&line)?;
+        match note {
+            Note::Broken(_) => self.site.say(BROKEN),
+            _ => Ok(()),
+        }
     }
 
     /// Brings them to the file server, for other hosts to see.
@@ -175,7 +182,8 @@ mod tests {
     fn notes_are_read_as_they_were_written_but_for_a_line_that_was_cut() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("notes");
-        let notes = Notes::begin(&path).unwrap();
+        let site = Site::of(place.path());
+        let notes = Notes::begin(&site, &path).unwrap();
         let written = [
             Note::Attempt {
                 round: 1,
@@ -192,7 +200,7 @@ mod tests {
         assert_eq!(found, written);
         assert_eq!(notes.trouble(), None);
         // Names are used once.
-        assert!(Notes::begin(&path).is_err());
+        assert!(Notes::begin(&site, &path).is_err());
         // A line that is whole but makes no sense is not passed over.
         std::fs::write(&path, "{}\n").unwrap();
         assert!(read(&path, |_| ()).is_err());
@@ -202,6 +210,7 @@ mod tests {
     fn a_note_that_could_not_be_written_is_not_forgotten() {
         let notes = Notes {
             file: File::options().append(true).open("/dev/full").unwrap(),
+            site: Site::of(Path::new("/")),
             trouble: Mutex::default(),
         };
         notes.note(&Note::Left);

@@ -33,7 +33,7 @@ pub(crate) fn main(args: &PartArgs) -> Ended {
     let site = Site::of(&args.store);
     let begun = site
         .setup()
-        .and_then(|setup| Ok((setup, Notes::begin(&site.part(&args.name))?)));
+        .and_then(|setup| Ok((setup, Notes::begin(&site, &site.part(&args.name))?)));
     let (setup, notes) =
         begun.map_err(|error| Failed::new(NOT_OK, format!("cannot begin {}: {error}", args.name), None))?;
     let setup = setup.ok_or_else(|| Failed::new(NOT_OK, "this is no store of a torture", None))?;

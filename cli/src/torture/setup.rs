@@ -6,6 +6,7 @@
 //!   HOST.host       notes of a host: what it did to its processes; appended to, never rewritten
 //!   HOST.ended      the host has said all that it has to say
 //!   parts/NAME      notes of a master or worker process, in the same way
+//!   broken          a process has noted that a promise is broken: there is no need to go on
 //!   enough          no more rounds: the run ends when the last one has
 //!   failed          a promise was broken; the store is evidence
 //! ```
@@ -25,6 +26,7 @@ const DIR: &str = "torture";
 const PARTS: &str = "parts";
 const SETUP: &str = "setup.json";
 pub(super) const ENOUGH: &str = "enough";
+pub(super) const BROKEN: &str = "broken";
 pub(super) const FAILED: &str = "failed";
 /// Ends the names of hosts' notes.
 pub(super) const HOST: &str = ".host";

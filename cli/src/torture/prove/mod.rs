@@ -5,6 +5,8 @@ mod executions;
 mod leftovers;
 mod reports;
 
+use std::path::Path;
+
 use flockwork::Store;
 use flockwork::app::exit::Failed;
 
@@ -57,6 +59,12 @@ pub(super) fn prove(store: &Store, site: &Site, setup: &Setup, silent: &[String]
         verdict.add(Broken::new(Promise::Proof, &store.path().to_string_lossy(), what));
     }
     Ok(verdict)
+}
+
+/// Says whether anything is left over.
+pub(super) fn is_untidy(store: &Path) -> Result<bool, Failed> {
+    let left = leftovers::of(store).map_err(|error| trouble("cannot list the store", &error))?;
+    Ok(!left.is_empty())
 }
 
 fn audit(store: &Store, tasks: u64, verdict: &mut Verdict) -> Result<(), Failed> {
