@@ -192,10 +192,10 @@ fn an_input_that_somebody_removes_is_noticed() {
     let (verdict, _) = harmed(|store| {
         let outs: BTreeSet<PathBuf> = files_of_shards(store, ".out").into_iter().collect();
         let inputs = files_of_shards(store, ".in");
-        let open = inputs
+        let mut open = inputs
             .iter()
             .filter(|input| !outs.contains(&input.with_extension("out")));
-        if let Some(input) = open.last() {
+        if let Some(input) = open.next_back() {
             let _ = std::fs::remove_file(input);
         }
     });
