@@ -273,8 +273,8 @@ const VERBS: &[Verb] = &[
          the end, and kept if a promise was broken. Exit code 0: PASSED. Exit code 1: FAILED, with what was broken, \
          where, and the seed.\n\n\
          On several hosts, begin it on one of them and add --join on the others. The lease is 2s on a local file system; \
-         on others 20s, for a sign of life may be seen late there, so give it some minutes. With a cut of the network or \
-         of the power on a host that has joined, it proves the same but for how often tasks ran.",
+         on others it is 20s, for there a sign of life may be seen late: let it take some minutes. If a host that has \
+         joined is cut off, or loses its power, the verdict says so, and does not judge how often tasks ran.",
     ),
     (
         "completions",

@@ -1,5 +1,6 @@
 //! A host's part in a torture: its processes, what it does to them, what it watches.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const REST: Duration = Duration::from_millis(20);
 const BEAT: Duration = Duration::from_secs(1);
 /// Between two lines of progress.
 const TELL: Duration = Duration::from_secs(10);
+/// Violations that are shown as they are found; the verdict has all.
+const MOST: usize = 10;
 
 /// What a host has while it takes part.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ pub(super) struct Host {
     told: Instant,
     next: Instant,
     /// What was found broken here.
-    broken: u64,
+    broken: HashSet<Broken>,
     /// Somebody has found something broken.
     alarm: bool,
 }
@@ -89,7 +92,7 @@ impl Host {
             beat: now,
             told: now,
             next: now,
-            broken: 0,
+            broken: HashSet::new(),
             alarm: false,
         })
     }
@@ -100,7 +103,7 @@ impl Host {
 
     /// Whether this host has found anything broken.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken > 0
+        !self.broken.is_empty()
     }
 
     /// Whether anybody has: then there is no need to go on.
@@ -171,7 +174,7 @@ impl Host {
             removals,
         } = self.done();
         format!(
-            "  {}  {} kills here ({master_kills} of masters), {stops} stops, {removals} locks removed; {} outcomes watched",
+            "  {}  {} kills here ({master_kills} of masters), {stops} stops, {removals} locks removed; {} outcome files watched",
             short(self.begun.elapsed()),
             count(kills),
             count(self.watch.seen()),
@@ -179,8 +182,14 @@ impl Host {
     }
 
     pub(super) fn note_broken(&mut self, broken: Broken, screen: &Screen) {
-        self.broken += 1;
-        screen.line(&format!("VIOLATION {broken}"));
+        if !self.broken.insert(broken.clone()) {
+            return;
+        }
+        match self.broken.len() {
+            0..=MOST => screen.line(&format!("VIOLATION {broken}")),
+            len if len == MOST + 1 => screen.line("VIOLATION and others"),
+            _ => {}
+        }
         self.notes.note(&Note::Broken(broken));
     }
 

@@ -65,7 +65,7 @@ impl Promise {
 }
 
 /// A promise that was broken: which, where, how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Broken {
     pub(super) promise: Promise,
     pub(super) place: String,
@@ -142,7 +142,7 @@ impl Figures {
             ("locks_lost", "locks found lost", self.locks_lost),
             ("parked", "waits for the file system", self.parked),
             ("troubles", "steps that had to be tried again", self.troubles),
-            ("watched", "outcomes watched", self.watched),
+            ("watched", "outcome files watched", self.watched),
         ]
     }
 }

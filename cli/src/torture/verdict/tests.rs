@@ -48,7 +48,7 @@ fn who_has_passed_has_one_line_and_the_figures() {
       locks found lost                               0
       waits for the file system                      0
       steps that had to be tried again               0
-      outcomes watched                               0
+      outcome files watched                          0
     ");
 }
 
