@@ -19,6 +19,7 @@ mod steward;
 mod sweep;
 mod tally;
 mod task;
+mod torture;
 mod verbs;
 mod view;
 mod words;
@@ -57,8 +58,10 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Clean(args) => verbs::clean(&args),
         Verb::Audit(args) => app::audit(&args),
         Verb::Doctor(args) => verbs::doctor(&args),
+        Verb::Torture(args) => verbs::torture(&args),
         Verb::Completions { shell } => verbs::completions(shell, &args::command()),
         Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),
+        Verb::TorturePart(args) => verbs::torture_part(&args),
         Verb::Guard { token } => Ok(exec::guard::main(&token)),
     }
 }

@@ -41,8 +41,9 @@ const STORE: &str = "store";
 /// Its variable, by which it is known.
 const STORE_VARIABLE: &str = "FLOCKWORK_STORE";
 /// Verbs that change something, or run something, tell what they took from the file.
-const TELLING: [&str; 11] = [
+const TELLING: [&str; 12] = [
     "run", "submit", "worker", "wait", "retry", "cancel", "pause", "resume", "reclaim", "stop", "clean",
+    "torture",
 ];
 
 /// Parses the command line, with the settings of the file as defaults.
@@ -83,7 +84,7 @@ fn typed(command: &Command) -> Result<Cli, clap::Error> {
 fn heeds(verb: &Verb) -> bool {
     match verb {
         Verb::Worker(args) => args.parent.is_none(),
-        Verb::Guard { .. } | Verb::Completions { .. } | Verb::Man { .. } => false,
+        Verb::Guard { .. } | Verb::TorturePart(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
         _ => true,
     }
 }

@@ -140,8 +140,6 @@ pub(crate) struct Plan {
     pub(crate) act: Act,
     /// Rounds at most.
     pub(crate) rounds: u32,
-    /// When this file is there no more rounds are begun; the rounds of this store are gone on with.
-    pub(crate) enough: Option<(PathBuf, PathBuf)>,
 }
 
 impl Plan {
@@ -150,7 +148,6 @@ impl Plan {
             tasks,
             act,
             rounds: 1,
-            enough: None,
         }
     }
 
@@ -185,12 +182,7 @@ impl Plan {
     }
 
     fn has_round(&self, round: u32) -> bool {
-        let stands = |store: &PathBuf| store.join(format!("rounds/{round:06}")).exists();
-        let enough = self
-            .enough
-            .as_ref()
-            .is_some_and(|(enough, store)| enough.exists() && !stands(store));
-        round < self.rounds && !enough
+        round < self.rounds
     }
 }
 

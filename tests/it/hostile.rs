@@ -5,8 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::errands::{Act, Plan};
-use crate::processes::{Process, Site, quick};
-use crate::torture::files_of_shards;
+use crate::processes::{Process, Site, files_of_shards, quick};
 use crate::wait::{LONG, wait_until};
 
 const TASKS: u64 = 24;

@@ -3,8 +3,7 @@
 use std::fs;
 
 use crate::errands::{Act, Plan};
-use crate::processes::{Process, Site, quick};
-use crate::torture::files_of_shards;
+use crate::processes::{Process, Site, files_of_shards, quick};
 
 struct Scene {
     site: Site,

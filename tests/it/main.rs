@@ -27,12 +27,8 @@ mod many;
 mod masters;
 /// Making and opening stores.
 mod opening;
-/// A third party that reads every outcome as soon as it is there, and again as long as it stays.
-mod outs;
 /// Starting, stopping and killing real masters and workers.
 mod processes;
-/// Chance that can be had again.
-mod random;
 /// A master that is killed at every step.
 mod restart;
 /// Sources of inputs: slow, endless, failing.
@@ -45,7 +41,5 @@ mod steering;
 mod stopped;
 /// Stopping and leaving; scratch directories and progress.
 mod stopping;
-/// Kills, stops and removals at random, for a minute.
-mod torture;
 /// Waiting for what other processes do.
 mod wait;

@@ -361,6 +361,16 @@ impl Site {
     }
 }
 
+/// All files of shards with this last part of their names.
+pub(crate) fn files_of_shards(store: &Path, suffix: &str) -> Vec<PathBuf> {
+    let files = walkdir::WalkDir::new(store.join("rounds")).min_depth(3);
+    let files = files.into_iter().filter_map(Result::ok);
+    files
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| path.extension().is_some_and(|it| it == suffix))
+        .collect()
+}
+
 /// An execution of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Execution {

@@ -254,6 +254,34 @@ const VERBS: &[Verb] = &[
          do what it says. What is only worth knowing is a warning.",
     ),
     (
+        "torture",
+        "Prove on this file system that nothing is lost, whatever is killed",
+        &[
+            ("torture /proj/t.flock", "two minutes, on one host"),
+            ("torture /proj/t.flock --for 10m", "on the first of several hosts"),
+            (
+                "torture /proj/t.flock --join",
+                "on each other host, at any time meanwhile",
+            ),
+            (
+                "torture /proj/t.flock --kills 1000 --batch 5 --seed 7",
+                "batches, and choices that can be made again",
+            ),
+        ],
+        "It makes a store of its own, starts a master and workers, and disturbs them at random: kill -9 of workers and \
+         of the master, stops for longer than the lease, removal of lock files. Tasks take some milliseconds, fail once \
+         in a while, go on from checkpoints, and kill their own worker in the middle of a batch. Then it lets the run \
+         end undisturbed, and proves: every task has exactly one accepted outcome, the answer to its own input; the \
+         audit finds nothing; a reader who read each outcome again and again never saw one empty or changed; no task \
+         ran more often than once and once more for each of its faults; nothing is stuck, and nothing is left over.\n\n\
+         It kills and stops only processes that it has started, and touches only its own store. The store is removed in \
+         the end, and kept if a promise was broken. Exit code 0: PASSED. Exit code 1: FAILED, with what was broken, \
+         where, and the seed.\n\n\
+         On several hosts, begin it on one of them and add --join on the others. The lease is 2s on a local file system; \
+         on others it is 20s, for there a sign of life may be seen late: let it take some minutes. If a host that has \
+         joined is cut off, or loses its power, the verdict says so, and does not judge how often tasks ran.",
+    ),
+    (
         "completions",
         "Write completions for a shell to stdout",
         &[("completions bash > /etc/bash_completion.d/flockwork", "")],

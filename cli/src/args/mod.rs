@@ -4,6 +4,7 @@ mod help;
 mod read;
 mod steer;
 mod sweep;
+mod torture;
 mod work;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -15,6 +16,7 @@ pub(crate) use read::{
 };
 pub(crate) use steer::{CancelArgs, CleanArgs, PauseArgs, ResumeArgs, RetryArgs, SelectFlags};
 pub(crate) use sweep::{LimitFlags, SubmitArgs, SweepFlags};
+pub(crate) use torture::{PartArgs, Role, TortureArgs};
 pub(crate) use work::{RunArgs, WaitArgs, WorkFlags, WorkerArgs};
 
 /// The whole command line.
@@ -66,6 +68,7 @@ pub(crate) enum Verb {
     Clean(CleanArgs),
     Audit(flockwork::app::ReadArgs),
     Doctor(DoctorArgs),
+    Torture(TortureArgs),
     /// Write completions for a shell to stdout
     Completions {
         shell: clap_complete::Shell,
@@ -79,6 +82,9 @@ pub(crate) enum Verb {
     Guard {
         token: String,
     },
+    /// Be a master or a worker of a torture
+    #[command(hide = true)]
+    TorturePart(PartArgs),
 }
 
 /// Returns the parser, with descriptions and examples.

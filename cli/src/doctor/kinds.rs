@@ -37,6 +37,11 @@ fn reach(mount: &Mount) -> Reach {
     }
 }
 
+/// Says whether only this host uses such a file system.
+pub(crate) fn is_local(mount: &Mount) -> bool {
+    reach(mount) == Reach::Local
+}
+
 /// Says what the kind and the options mean for a store.
 pub(super) fn judge(mount: &Mount) -> Vec<Finding> {
     let mut findings = vec![kind(mount)];

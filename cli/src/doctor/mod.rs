@@ -6,7 +6,7 @@
 mod clock;
 mod finding;
 mod held;
-mod kinds;
+pub(crate) mod kinds;
 mod locks;
 pub(crate) mod mount;
 mod names;

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Mount {
     pub(super) id: u64,
-    pub(super) point: String,
+    pub(crate) point: String,
     pub(crate) fs_type: String,
     pub(crate) source: String,
     /// Of the mount and of the file system.

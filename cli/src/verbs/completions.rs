@@ -62,7 +62,7 @@ mod tests {
                 "{shell}"
             );
             assert!(
-                !script.contains("guard") && !script.contains("--parent"),
+                !script.contains("guard") && !script.contains("torture-part") && !script.contains("--parent"),
                 "{shell}"
             );
         }

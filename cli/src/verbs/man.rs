@@ -64,7 +64,7 @@ mod tests {
             whole.starts_with(".ie") && whole.contains("flockwork\\-run(1)"),
             "{whole}"
         );
-        assert!(!whole.contains("guard"), "{whole}");
+        assert!(!whole.contains("guard") && !whole.contains("part"), "{whole}");
         let run = text(Some("run"));
         assert!(
             run.contains(".TH flockwork-run 1") && run.contains("\\-\\-workers"),

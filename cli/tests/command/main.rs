@@ -24,3 +24,5 @@ mod recovery;
 mod steering;
 /// The forms in which parameters are given.
 mod tables;
+/// Kills at random and the proof, on a store of its own.
+mod torture;

@@ -245,6 +245,11 @@ impl Running {
         kill(self.pid(), signal);
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits until it has ended.
     #[track_caller]
     pub(crate) fn end(mut self) -> Said {

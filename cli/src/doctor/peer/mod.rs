@@ -93,7 +93,8 @@ fn clocks(ours: i64, theirs: i64, other: &str) -> Finding {
         .with("other_ahead_seconds", theirs)
 }
 
-fn host() -> String {
+/// Returns the name of this host.
+pub(crate) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
@@ -104,7 +105,7 @@ fn boot() -> String {
 }
 
 /// Returns a name that no other process has, fit for a file's name.
-fn own_name() -> String {
+pub(crate) fn own_name() -> String {
     let host = host();
     let fit = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let host: String = host.chars().map(fit).take(40).collect();
