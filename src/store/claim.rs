@@ -242,6 +242,15 @@ impl Claim {
         })
     }
 
+    /// Brings the header to the file server, so that other hosts can read who holds this attempt.
+    pub(crate) fn show_holder(&self) -> io::Result<()> {
+        match self.file.sync_data() {
+            // A lost lock is told by the heartbeat.
+            Err(error) if is_gone(&error) => Ok(()),
+            answer => answer,
+        }
+    }
+
     /// Shows a sign of life, and looks whether the claim still holds.
     pub(crate) fn heartbeat(&self) -> io::Result<Pulse> {
         self.file

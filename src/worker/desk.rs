@@ -51,7 +51,7 @@ impl Desk {
         let (least, greatest) = config.poll_for(store);
         let janitor = Janitor::new(store, me, &config.observer, &config.stop, WATCHED);
         Desk {
-            scanner: Scanner::new(store),
+            scanner: Scanner::new(store, me),
             janitor: Some(janitor),
             random: Random::new(),
             // Silence is only told apart from a gap by looks that come often enough.

@@ -10,6 +10,7 @@ use super::engine::{Engine, SlotEnd};
 use super::running::{Running, StopReason};
 use crate::clock::Moment;
 use crate::error::{IoContext, Result};
+use crate::fs::FsKind;
 use crate::layout::Kind;
 use crate::observe::Event;
 use crate::store::{Progress, Pulse, push_failure};
@@ -43,6 +44,9 @@ pub(super) fn start<W: Worker>(engine: &Arc<Engine<W>>) -> Result<Keeper> {
     })
 }
 
+/// An attempt that runs for so long is worth a call that shows others who holds it.
+const SHOWN_AFTER: Duration = Duration::from_secs(5);
+
 /// When the keeper has something to do next.
 struct Beats {
     every: Duration,
@@ -66,6 +70,7 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
             beat(engine, now, &beats);
         }
         enforce(engine, now, &mut beats);
+        show_holders(engine, now);
         let rest = if beats.told.is_some() {
             Duration::from_millis(100)
         } else {
@@ -82,11 +87,31 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
     }
 }
 
-/// With a timeout the keeper looks more often than its heartbeats.
+/// With a timeout the keeper looks more often than its heartbeats, and on a shared file system for new holders.
 fn patrol_interval<W>(engine: &Engine<W>, every: Duration) -> Duration {
+    let every = match engine.store.kind() {
+        FsKind::Local => every,
+        FsKind::Network => every.min(SHOWN_AFTER),
+    };
     match engine.store.config().timeout {
         Some(timeout) => every.min((timeout / 10).max(Duration::from_millis(10))),
         None => every,
+    }
+}
+
+/// On a shared file system an attempt's header is in its host's memory for up to half a minute. Until others can read it
+/// they do not know who holds the attempt, and can only wait for the end of the lease if its host dies.
+fn show_holders<W>(engine: &Engine<W>, now: Moment) {
+    if engine.store.kind() == FsKind::Local {
+        return;
+    }
+    for attempt in all_running(engine) {
+        if now.since(attempt.begun) >= SHOWN_AFTER
+            && attempt.note_shown()
+            && let Some(Err(error)) = attempt.with_claim(|claim| claim.show_holder())
+        {
+            trouble(engine, "who holds an attempt could not be shown", &error);
+        }
     }
 }
 

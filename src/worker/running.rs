@@ -36,6 +36,8 @@ pub(super) struct Running {
     task_begun: AtomicU64,
     reason: AtomicU8,
     lock_lost: AtomicBool,
+    /// Whether others can read who holds it.
+    shown: AtomicBool,
     /// The bits of an f32; NaN: nothing was told.
     progress: AtomicU32,
 }
@@ -52,6 +54,7 @@ impl Running {
             task_begun: AtomicU64::new(0),
             reason: AtomicU8::new(0),
             lock_lost: AtomicBool::new(false),
+            shown: AtomicBool::new(false),
             progress: AtomicU32::new(f32::NAN.to_bits()),
         }
     }
@@ -130,6 +133,11 @@ impl Running {
     /// Notes that the lock is no longer ours; says whether that is news.
     pub(super) fn note_lock_lost(&self) -> bool {
         !self.lock_lost.swap(true, Ordering::SeqCst)
+    }
+
+    /// Notes that others are shown who holds it; says whether that is to be done now.
+    pub(super) fn note_shown(&self) -> bool {
+        !self.shown.swap(true, Ordering::SeqCst)
     }
 
     pub(super) fn set_progress(&self, share: f32) {
