@@ -11,6 +11,7 @@ mod exec;
 #[doc(hidden)]
 pub mod fuzz;
 mod hosts;
+mod listing;
 mod master;
 mod nearest;
 mod output;

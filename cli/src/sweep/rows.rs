@@ -17,6 +17,7 @@ use self::cancelled::Cancelled;
 use self::file::RowsFile;
 use super::pattern::name_of;
 use super::shown;
+use crate::listing;
 use crate::task::{Bytes, Row};
 
 /// Where the sweep of a store stands: its own file, its rows, and what was cancelled.
@@ -166,16 +167,7 @@ impl Rows {
 
 /// Returns the names in a directory; none if there is no such directory.
 fn names(folder: &Path) -> Result<Vec<String>, Failed> {
-    let list = || -> io::Result<Vec<String>> {
-        let names =
-            std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
-        Ok(names
-            .collect::<io::Result<Vec<_>>>()?
-            .into_iter()
-            .flatten()
-            .collect())
-    };
-    match list() {
+    match listing::names(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         listed => listed.map_err(|error| failed("list", folder, &error)),
     }

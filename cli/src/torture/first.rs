@@ -186,9 +186,6 @@ fn wait_for_others(site: &Site, setup: &Setup, stopped: impl Fn() -> bool) -> Re
         if silent.is_empty() || begun.elapsed() > setup.patience() || stopped() {
             return Ok(silent);
         }
-        if setup.network {
-            site.poke();
-        }
         std::thread::sleep(Duration::from_millis(if setup.network { 500 } else { 50 }));
     }
 }

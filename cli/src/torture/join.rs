@@ -134,9 +134,6 @@ impl First {
             return Ok(Seen::Nothing);
         }
         self.looked = Some(Instant::now());
-        if host.setup.network {
-            host.site.poke();
-        }
         if host.site.has(ENOUGH)? {
             return Ok(Seen::Enough);
         }

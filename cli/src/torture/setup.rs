@@ -21,6 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
+use crate::listing;
 
 const DIR: &str = "torture";
 const PARTS: &str = "parts";
@@ -126,17 +127,6 @@ impl Site {
         }
     }
 
-    /// Changes the directory a little, so that a listing of it is really made anew.
-    ///
-    /// Seen with NFS 3 (Linux 6.1): a change within the same tick of the server's clock as the last listing leaves the
-    /// directory's mtime as it was, and so the remembered listing counts until the next change.
-    pub(super) fn poke(&self) {
-        let path = self.0.join(format!("{}.poke", super::own_name()));
-        // Only sooner or later depends on it.
-        drop(std::fs::File::create_new(&path));
-        let _ = std::fs::remove_file(path);
-    }
-
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -154,15 +144,10 @@ impl Site {
 
 /// The names in a directory, from a fresh opendir.
 pub(super) fn names(dir: &Path) -> io::Result<BTreeSet<String>> {
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        answer => answer?,
-    };
-    let mut names = BTreeSet::new();
-    for entry in entries {
-        names.extend(entry?.file_name().into_string());
+    match listing::names(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        names => Ok(names?.into_iter().collect()),
     }
-    Ok(names)
 }
 
 #[cfg(test)]
@@ -189,7 +174,6 @@ mod tests {
         assert_eq!(site.setup().unwrap(), Some(setup));
         site.say(ENOUGH).unwrap();
         site.say(ENOUGH).unwrap();
-        site.poke();
         assert_eq!(site.names().unwrap().len(), 3, "{:?}", site.names());
     }
 }
