@@ -8,7 +8,7 @@ use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
 use crate::clock::{Random, wall_millis};
-use crate::fs::{DirRef, FileRef, Flock, is_foreign, is_gone, os};
+use crate::fs::{DirRef, FileRef, Flock, FsKind, is_foreign, is_gone, is_lost_file, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
 use crate::outcome::Failure;
@@ -96,6 +96,8 @@ pub(crate) struct Claim {
     pub(super) content: Vec<u8>,
     /// How much of it is written.
     pub(super) flushed: usize,
+    /// Whether its outcome has got the final name.
+    pub(super) accepted: bool,
 }
 
 impl Claim {
@@ -145,6 +147,7 @@ impl Claim {
             stem,
             content,
             flushed: 0,
+            accepted: false,
         };
         claim.push_header();
         match claim.flush() {
@@ -271,11 +274,17 @@ impl Claim {
     ///
     /// If the marker cannot be made; the claim comes back, to be tried again.
     #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
-    pub(crate) fn end(mut self, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
+    pub(crate) fn end(mut self, store: &Store, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
         let marker = Marker::new(why, &self.header.worker);
         let ended = self
             .flush()
-            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
+            .and_then(|()| match store.kind() {
+                // Whoever sees the marker reads the records, and others would see the name before the bytes.
+                FsKind::Network => self.file.sync_data(),
+                FsKind::Local => Ok(()),
+            })
+            // A file that is gone, or whose lock was lost, takes no records any more.
+            .or_else(|error| if is_lost_file(&error) { Ok(()) } else { Err(error) })
             .and_then(|()| make_marker(&self.dir, &self.base, self.attempt, kind, &marker));
         match ended {
             Ok(_) => Ok(()),

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::fs::DirRef;
 use crate::name::{Attempt, RoundNumber, ShardNumber, Stem};
 use crate::record::{self, RecordKind};
+use crate::store::publish::Park;
 use crate::store::{Claim, Claiming, Identity, Published, Reaper, RunningAttempt, Store, Tail};
 
 /// The first shard as a process sees it: the input files 0 and 2, of two tasks each.
@@ -43,7 +44,12 @@ impl Bench {
     }
 
     /// Appends the outputs of both tasks, and publishes without waiting for better times.
-    pub(super) fn publish(&self, mut claim: Claim) -> Published {
+    pub(super) fn publish(&self, claim: Claim) -> Published {
+        self.publish_with(claim, &mut |_, _| false)
+    }
+
+    /// The same, asking before each wait.
+    pub(super) fn publish_with(&self, mut claim: Claim, park: &mut Park<'_>) -> Published {
         let first = claim.stem().0;
         for index in 0..2 {
             let head = (RecordKind::Output, Codec::Bincode.byte(), index, 0);
@@ -53,7 +59,7 @@ impl Bench {
             pushed.unwrap();
         }
         record::push_end(claim.content(), 2);
-        match claim.publish(&self.store, &mut |_, _| false) {
+        match claim.publish(&self.store, park) {
             Ok(published) => published,
             Err((_, error)) => panic!("not published: {error}"),
         }

@@ -12,6 +12,7 @@ mod listings;
 mod locks;
 mod masters;
 mod open_ended;
+mod passing;
 mod pauses;
 mod power;
 mod readers;
