@@ -3,7 +3,7 @@
 use crate::cases::{calls, run_all, some_of};
 use crate::processes::Role;
 use crate::random::Random;
-use crate::scenario::Case;
+use crate::scenario::{Case, play_long};
 use crate::strace::{Fate, Rule, missing};
 
 /// Which errors a call may be answered with.
@@ -77,4 +77,28 @@ fn each_call_of_a_master_fails() {
     if let Some(cases) = cases(Role::Master) {
         run_all("errors of a master", cases);
     }
+}
+
+/// One answer of flock in its heartbeat that means "another has it" made a master end and say that another took over,
+/// though nobody had.
+#[test]
+fn a_master_whose_lock_was_lost_goes_on_as_long_as_no_other_is_there() {
+    if let Some(why) = missing() {
+        println!("skipped: strace cannot inject errors here: {why}");
+        return;
+    }
+    let rule = Rule {
+        call: "flock",
+        fate: Fate::Error("EACCES"),
+        when: "1".to_owned(),
+    };
+    let case = Case {
+        role: Role::Master,
+        rule,
+        network: false,
+        batch: 1,
+    };
+    // The first thread tries out the file system; the second gives the heartbeat.
+    let figures = play_long(&case, 2).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!((figures.gave_up, figures.executions), (0, 6), "{figures:?}");
 }

@@ -149,6 +149,19 @@ pub(crate) fn count_calls(role: Role, network: bool) -> std::collections::BTreeM
     counts.1
 }
 
+/// Runs a case of a master that has nothing to collect before so many calls were answered with an error.
+pub(crate) fn play_long(case: &Case, injected: usize) -> Result<Figures, String> {
+    let site = Site::new(case.network, case.batch);
+    let victim = Victim::start(&site, case.role, Some(&case.rule));
+    wait_until("the errors", LIMIT, || {
+        match victim.strace.injected() >= injected {
+            true => Ok(()),
+            false => Err(site.listener.said()),
+        }
+    });
+    run(&site, case.role, victim).map(|(figures, _)| figures)
+}
+
 /// Runs a case; what went wrong, if something did.
 pub(crate) fn play(case: &Case) -> Result<Figures, String> {
     let site = Site::new(case.network, case.batch);
