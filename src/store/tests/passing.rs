@@ -227,3 +227,72 @@ fn reclaiming_tells_of_what_it_cannot_look_at() {
     }
     assert!(told >= 7, "{told}");
 }
+
+/// The lock file took no more writes, so the outcome went by a private file and was linked; then one listing was answered
+/// with ENOENT. That was taken for a shard that is cleaned, and the accepted outcome was removed again.
+#[test]
+fn an_accepted_outcome_is_not_removed_for_a_listing_that_failed() {
+    for errno in [Errno::NOENT, Errno::STALE] {
+        let mut failed = 0;
+        for listing in 1..12 {
+            let world = published(Place::LocalPower);
+            let holder = Bench::new(&world, "a");
+            let claim = holder.claim(0, 1);
+            let begun = holder.process.sim.steps();
+            holder.process.sim.fail_at(begun, Fault::Before(Errno::IO));
+            holder.process.sim.fail_at(begun + listing, Fault::Before(errno));
+            let published = holder.publish_with(claim, &mut |_, _| true);
+            let log = holder.process.sim.log();
+            let Some(_) = log.get(begun + listing).filter(|step| step.starts_with("list ")) else {
+                continue;
+            };
+            failed += 1;
+            let linked = log.iter().any(|step| step.ends_with("-> 0000000.out"));
+            let is_there = world.disk.bytes("rounds/000000/0000000/0000000.out").is_some();
+            assert_eq!(
+                is_there,
+                linked,
+                "{published:?}, listing {listing}: {}",
+                holder.process.log()
+            );
+            drop(holder);
+            world.end_well(1);
+        }
+        assert!(failed >= 2, "{failed}");
+    }
+}
+
+/// A shard that could not be opened counted as one without tasks, and the audit accused it of having lost them.
+#[test]
+fn an_audit_that_cannot_look_accuses_nobody() {
+    let mut told = 0;
+    for at in 0.. {
+        let world = published(Place::LocalPower);
+        let person = world.process("person");
+        let store = world.open(&person).unwrap();
+        let step = person.sim.steps() + at;
+        person.sim.fail_at(step, Fault::Before(Errno::IO));
+        match store.audit() {
+            Ok(audit) => {
+                // A file that cannot be read is told of as such.
+                let unread = audit
+                    .violations
+                    .iter()
+                    .any(|one| one.what.contains("cannot be read"));
+                assert!(
+                    audit.is_sound() || unread,
+                    "step {at} of {}: {audit:?}",
+                    person.log()
+                );
+            }
+            Err(error) => {
+                assert!(error.io_error().is_some(), "{error}");
+                told += 1;
+            }
+        }
+        if person.sim.steps() <= step {
+            break;
+        }
+    }
+    assert!(told >= 5, "{told}");
+}
