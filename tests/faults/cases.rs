@@ -105,11 +105,8 @@ fn tell(
         wrong.len()
     );
     // A rule that names calls nobody makes would prove nothing.
-    let few = *choice != Choice::Named(String::new()) && fired * 10 < count * 8;
-    assert!(
-        !few || matches!(choice, Choice::Named(_)),
-        "only in {fired} of {count} runs a fault fired"
-    );
+    let enough = matches!(choice, Choice::Named(_)) || fired * 2 >= count;
+    assert!(enough, "only in {fired} of {count} runs a fault fired");
 }
 
 /// Takes one of these by chance, or all.

@@ -19,8 +19,9 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 /// A place for one run: the mounted directory, the one below it, and one where the commands run.
 struct Place {
-    dir: tempfile::TempDir,
+    /// Gone before the directory that it is in.
     mount: Mount,
+    dir: tempfile::TempDir,
     chance: Chance,
     tasks: u64,
 }
@@ -212,14 +213,30 @@ struct Figures {
 }
 
 /// Runs a sweep whose file system fails so often, then lets it end in peace, and checks everything.
-fn run(what: &str, rates: Rates, tasks: u64, batch: u32, trouble: Duration) -> Option<Figures> {
+///
+/// With `kills`, one of its workers is killed about every second.
+fn run(
+    what: &str,
+    rates: Rates,
+    (tasks, batch): (u64, u32),
+    trouble: Duration,
+    kills: bool,
+) -> Option<Figures> {
     let (random, seed) = Random::seeded();
     println!("{what}: seed {seed}");
+    let mut choices = random.clone();
     let place = Place::new(tasks, batch, random)?;
     place.chance.set(rates);
     let mut workers: Vec<Worker> = (0..WORKERS).map(|number| place.worker(number)).collect();
-    let (begun, mut gave_up) = (Instant::now(), 0);
+    let (begun, mut gave_up, mut killed) = (Instant::now(), 0, 0);
     while begun.elapsed() < trouble {
+        if kills && begun.elapsed() > Duration::from_secs(killed as u64 + 1) {
+            killed += 1;
+            let victim = usize::try_from(choices.below(WORKERS as u64)).unwrap();
+            let _ = workers[victim].child.kill();
+            let _ = workers[victim].child.wait();
+            workers[victim] = place.worker(1000 + killed);
+        }
         for worker in &mut workers {
             if let Some(status) = worker.child.try_wait().unwrap() {
                 gave_up += usize::from(worker.check(status.code()));
@@ -247,7 +264,7 @@ fn run(what: &str, rates: Rates, tasks: u64, batch: u32, trouble: Duration) -> O
     let faults = place.chance.faults();
     check_results(&results, tasks);
     audited(&place.dir.path().join("below").join(STORE), tasks).unwrap_or_else(|wrong| panic!("{wrong}"));
-    let executions = check_executions(&place, &faults, batch, gave_up);
+    let executions = check_executions(&place, &faults, batch, gave_up + killed);
     let (calls, short) = place.chance.counts();
     let done = faults.iter().filter(|fault| fault.done).count();
     let figures = Figures {
@@ -321,7 +338,13 @@ fn check_executions(place: &Place, faults: &[Fault], batch: u32, gave_up: usize)
 
 #[test]
 fn without_faults_it_is_a_file_system_like_others() {
-    let Some(figures) = run("no faults", Rates::default(), 60, 1, Duration::from_secs(1)) else {
+    let Some(figures) = run(
+        "no faults",
+        Rates::default(),
+        (60, 1),
+        Duration::from_secs(1),
+        false,
+    ) else {
         return;
     };
     assert!(figures.calls > 500, "{figures:?}");
@@ -332,9 +355,10 @@ fn without_faults_it_is_a_file_system_like_others() {
     );
 }
 
-fn with_faults(what: &str, rates: Rates, tasks: u64, batch: u32) {
+fn with_faults(what: &str, rates: Rates, (tasks, batch): (u64, u32), kills: bool) {
     let seconds = if Choice::made() == Choice::All { 60 } else { 12 };
-    let Some(figures) = run(what, rates, tasks, batch, Duration::from_secs(seconds)) else {
+    let trouble = Duration::from_secs(seconds);
+    let Some(figures) = run(what, rates, (tasks, batch), trouble, kills) else {
         return;
     };
     assert!(
@@ -349,7 +373,7 @@ fn calls_fail_before_they_are_done() {
         before: 20,
         ..Rates::default()
     };
-    with_faults("2 % fail before", rates, 300, 1);
+    with_faults("2 % fail before", rates, (300, 1), false);
 }
 
 #[test]
@@ -358,17 +382,17 @@ fn calls_are_done_and_answered_with_an_error() {
         after: 20,
         ..Rates::default()
     };
-    with_faults("2 % fail after", rates, 300, 1);
+    with_faults("2 % fail after", rates, (300, 1), false);
 }
 
 #[test]
-fn calls_fail_often_before_and_after() {
+fn calls_fail_often_before_and_after_and_workers_are_killed() {
     let rates = Rates {
         before: 50,
         after: 50,
         ..Rates::default()
     };
-    with_faults("10 % fail", rates, 200, 2);
+    with_faults("10 % fail, and workers are killed", rates, (200, 2), true);
 }
 
 #[test]
@@ -378,7 +402,7 @@ fn every_fifth_call_fails() {
         after: 100,
         ..Rates::default()
     };
-    with_faults("20 % fail", rates, 100, 1);
+    with_faults("20 % fail", rates, (100, 1), false);
 }
 
 #[test]
@@ -387,5 +411,5 @@ fn reads_and_writes_are_cut_short() {
         short: 300,
         ..Rates::default()
     };
-    with_faults("30 % are cut short", rates, 300, 2);
+    with_faults("30 % are cut short", rates, (300, 2), false);
 }
