@@ -231,10 +231,10 @@ impl Mastership {
                     match lock(&claim).as_ref().map(Claim::heartbeat) {
                         // The lock only saves work: the names tell whether another master is there. Where they cannot
                         // be listed, the look before each step will tell.
-                        Some(Ok(Pulse::Lost)) => {
-                            if latest(&store).is_ok_and(|latest| !is_held(latest, attempt)) {
-                                deposed.store(true, Ordering::SeqCst);
-                            }
+                        Some(Ok(Pulse::Lost))
+                            if latest(&store).is_ok_and(|latest| !is_held(latest, attempt)) =>
+                        {
+                            deposed.store(true, Ordering::SeqCst);
                         }
                         Some(Err(error)) => {
                             observer.tell(|| Event::Trouble {
