@@ -149,6 +149,9 @@ const REFUSED_ATTRIBUTES: &[(&str, &str)] = &[
     ("#[ignore", "let the test say why it cannot run here, and return"),
 ];
 
+/// Binaries of tests that have a folder of their own, with all modules named in `main.rs`.
+const TEST_FOLDERS: &[&str] = &["tests/it", "tests/faults", "tests/model"];
+
 const MOST_LINES: usize = 500;
 
 /// Words that the vocabulary (CONTRIBUTING.md) has another word for: the refused, the right one.
@@ -255,14 +258,14 @@ fn no_silenced_lints_and_no_skipped_tests() {
 
 #[test]
 fn no_test_file_is_forgotten() {
-    let main = root().join("tests/it/main.rs");
-    assert!(
-        main.is_file(),
-        "{} is missing: the one binary of integration tests",
-        main.display()
-    );
+    let mut findings = Vec::new();
+    for folder in TEST_FOLDERS {
+        let main = root().join(folder).join("main.rs");
+        assert!(main.is_file(), "{} is missing", main.display());
+        findings.extend(rules::forgotten_files(root(), folder, "main.rs"));
+    }
     hold(
-        &rules::forgotten_files(root(), "tests/it", "main.rs"),
+        &findings,
         "a file that no `mod` names is not compiled: its tests never fail, for they never run",
         "name it with `mod` in the file that the line tells",
     );

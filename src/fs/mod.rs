@@ -166,6 +166,11 @@ pub(crate) fn is_closed_to_us(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
 }
 
+/// Says whether the file was removed or replaced by others, or this client's lock on it was lost (NFS answers EIO then).
+pub(crate) fn is_lost_file(error: &io::Error) -> bool {
+    is_gone(error) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
 /// Says whether the error means that the name holds nothing of ours, but a planted FIFO, link, directory, or a file
 /// larger than any that we write.
 pub(crate) fn is_foreign(error: &io::Error) -> bool {

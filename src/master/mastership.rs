@@ -82,6 +82,11 @@ fn latest(store: &Store) -> Result<(Option<Attempt>, bool)> {
     Ok((last, last.is_none() || ended))
 }
 
+/// Says whether the names show this attempt as the one that is at it.
+fn is_held((last, ended): (Option<Attempt>, bool), attempt: Attempt) -> bool {
+    last == Some(attempt) && !ended
+}
+
 /// Another master whose lock is there.
 struct Rival {
     attempt: Attempt,
@@ -215,6 +220,7 @@ impl Mastership {
             Arc::clone(&self.done),
         );
         let (observer, stop) = (observer.clone(), self.stop.clone());
+        let (store, attempt) = (self.store.clone(), self.attempt);
         let body = move || {
             let mut next = Moment::now().plus(every);
             while !done.load(Ordering::SeqCst) {
@@ -223,7 +229,13 @@ impl Mastership {
                 if now >= next {
                     next = now.plus(every);
                     match lock(&claim).as_ref().map(Claim::heartbeat) {
-                        Some(Ok(Pulse::Lost)) => deposed.store(true, Ordering::SeqCst),
+                        // The lock only saves work: the names tell whether another master is there. Where they cannot
+                        // be listed, the look before each step will tell.
+                        Some(Ok(Pulse::Lost))
+                            if latest(&store).is_ok_and(|latest| !is_held(latest, attempt)) =>
+                        {
+                            deposed.store(true, Ordering::SeqCst);
+                        }
                         Some(Err(error)) => {
                             observer.tell(|| Event::Trouble {
                                 what: format!("no heartbeat could be given: {error}"),
@@ -249,8 +261,8 @@ impl Mastership {
     ///
     /// [`ErrorKind::MasterBusy`] if one did.
     pub(super) fn check(&self) -> Result<()> {
-        let (last, ended) = latest(&self.store)?;
-        if self.deposed.load(Ordering::SeqCst) || ended || last != Some(self.attempt) {
+        let latest = latest(&self.store)?;
+        if self.deposed.load(Ordering::SeqCst) || !is_held(latest, self.attempt) {
             return Err(Error::new(
                 ErrorKind::MasterBusy,
                 "this master was silent for too long; another took over",

@@ -8,7 +8,7 @@ use super::scan::{list_round, list_rounds};
 use super::state::shard_state;
 use super::{DoneFile, RoundListing, SMALL_FILE, State, Store, read_accepted};
 use crate::error::{IoContext, Result};
-use crate::fs::DirRef;
+use crate::fs::{DirRef, is_gone};
 use crate::layout::{self, Entry, Kind, ROUND_FILE};
 use crate::name::{Attempt, RoundNumber, ShardNumber, Stem};
 use crate::record::{self, RecordKind};
@@ -151,7 +151,14 @@ impl Store {
                 Err(error) => audit.violation(path, error.to_string()),
             }
         }
-        if let (true, Ok(dir)) = (listing.shards.contains(&shard), self.shard_dir(round, shard)) {
+        let dir = match listing.shards.contains(&shard) {
+            true => match self.shard_dir(round, shard) {
+                Err(error) if error.io_error().is_some_and(is_gone) => None,
+                answer => Some(answer?),
+            },
+            false => None,
+        };
+        if let Some(dir) = dir {
             let mut entries = Vec::new();
             dir.list(&mut |name| entries.extend(Entry::parse(name)))
                 .during("cannot list", dir.path())?;

@@ -148,7 +148,7 @@ impl Work<'_> {
         for index in 0..u32::try_from(picked.tasks).unwrap_or(u32::MAX) {
             push_failure(claim.content(), index, &failure, true);
         }
-        match claim.end(Kind::Final, self.why) {
+        match claim.end(place.store, Kind::Final, self.why) {
             Ok(()) => Ok(true),
             Err((claim, error)) => {
                 claim.release("it could not be cancelled");

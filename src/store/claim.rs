@@ -10,7 +10,7 @@ use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
 use crate::clock::{Random, wall_millis};
-use crate::fs::{DirRef, FileRef, Flock, is_closed_to_us, is_foreign, is_gone, os};
+use crate::fs::{DirRef, FileRef, Flock, FsKind, is_closed_to_us, is_foreign, is_gone, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
 use crate::outcome::Failure;
@@ -102,6 +102,8 @@ pub(crate) struct Claim {
     pub(super) flushed: usize,
     /// So often its end could not be written.
     failed_writes: u32,
+    /// Whether its outcome has got the final name.
+    pub(super) accepted: bool,
 }
 
 impl Claim {
@@ -152,6 +154,7 @@ impl Claim {
             content,
             flushed: 0,
             failed_writes: 0,
+            accepted: false,
         };
         claim.push_header();
         match claim.flush() {
@@ -288,16 +291,18 @@ impl Claim {
     /// If the marker cannot be made, or the records cannot be written for a reason that may go; the claim comes back,
     /// to be tried again.
     #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
-    pub(crate) fn end(mut self, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
+    pub(crate) fn end(mut self, store: &Store, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
         let marker = Marker::new(why, &self.header.worker);
         let ended = self
             .flush()
-            .or_else(|error| {
-                if self.has_lost_file(&error) {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
+            .and_then(|()| match store.kind() {
+                // Whoever sees the marker reads the records, and others would see the name before the bytes.
+                FsKind::Network => self.file.sync_data(),
+                FsKind::Local => Ok(()),
+            })
+            .or_else(|error| match self.has_lost_file(&error) {
+                true => Ok(()),
+                false => Err(error),
             })
             .and_then(|()| make_marker(&self.dir, &self.base, self.attempt, kind, &marker));
         match ended {

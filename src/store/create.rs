@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, SMALL_FILE, Store};
@@ -281,20 +282,54 @@ fn probe(root: &DirRef) -> io::Result<Option<PublishBy>> {
         layout::temporary_name("probe", &token),
         layout::temporary_name("link", &token),
     );
-    let file = root.create(&name)?;
+    let tried = try_out(root, &name, &other);
+    // Best effort: a private file that stays is ignored.
+    let _ = (root.unlink(&other), root.unlink(&name));
+    tried
+}
+
+fn try_out(root: &DirRef, name: &str, other: &str) -> io::Result<Option<PublishBy>> {
+    let file = root.create(name)?;
     // The answer is not kept: each attempt says for itself whether it holds a flock.
     let _: io::Result<Flock> = file.try_lock();
-    let by_link = file.link(&other).is_ok() && file.fresh().is_ok_and(|stat| stat.links == 2);
-    if by_link {
-        root.unlink(&other)?;
+    let linked = file.link(other);
+    match file.fresh()?.links {
+        // Whatever was answered.
+        2 => return Ok(Some(PublishBy::Link)),
+        0 => return Err(Errno::STALE.into()),
+        _ => {}
     }
-    let by_rename = !by_link && root.rename_new(&name, &other).is_ok();
-    root.unlink(if by_rename { &other } else { &name })?;
-    Ok(match (by_link, by_rename) {
-        (true, _) => Some(PublishBy::Link),
-        (false, true) => Some(PublishBy::Rename),
-        (false, false) => None,
-    })
+    if has(linked)? {
+        // Two files and not two names of one: no outcome can be published so.
+        root.unlink(other)?;
+    }
+    Ok(has(root.rename_new(name, other))?.then_some(PublishBy::Rename))
+}
+
+/// Says whether the file system has a call. What is found out here holds as long as the store is there, so any other
+/// error is one.
+fn has(answer: io::Result<()>) -> io::Result<bool> {
+    /// What some drivers say for EOPNOTSUPP; it is not meant for users.
+    const NOT_SUPPORTED_IN_THE_KERNEL: i32 = 524;
+    let Err(error) = answer else {
+        return Ok(true);
+    };
+    match error.raw_os_error() {
+        Some(NOT_SUPPORTED_IN_THE_KERNEL) => Ok(false),
+        Some(errno)
+            if [
+                Errno::PERM,
+                Errno::OPNOTSUPP,
+                Errno::NOSYS,
+                Errno::INVAL,
+                Errno::MLINK,
+            ]
+            .contains(&Errno::from_raw_os_error(errno)) =>
+        {
+            Ok(false)
+        }
+        _ => Err(error),
+    }
 }
 
 /// Puts `store.json` into place; of several makers the first wins, and the others take what it wrote.

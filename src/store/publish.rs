@@ -9,7 +9,7 @@ use super::claim::Claim;
 use super::create::{PublishBy, new_token};
 use super::{SMALL_FILE, Store};
 use crate::clock::Backoff;
-use crate::fs::{FileRef, is_foreign, is_gone, is_worth_parking};
+use crate::fs::{FileRef, is_foreign, is_gone, is_lost_file, is_worth_parking};
 use crate::layout::{self, Kind};
 use crate::record::{self, AttemptHeader};
 
@@ -69,6 +69,9 @@ impl Claim {
     }
 
     fn try_publish(&mut self, store: &Store) -> io::Result<Published> {
+        if self.accepted {
+            return self.accepted(store);
+        }
         if store.file().publish == PublishBy::Rename {
             return self.publish_by_rename(store);
         }
@@ -94,15 +97,21 @@ impl Claim {
         }
     }
 
-    fn accepted(&self, store: &Store) -> io::Result<Published> {
+    /// The outcome has its name. That is remembered: once the shard is cleaned, nothing there tells whose it was.
+    fn accepted(&mut self, store: &Store) -> io::Result<Published> {
+        self.accepted = true;
         if store.syncs_names() {
-            self.dir.sync()?;
+            match self.dir.sync() {
+                // It was cleaned meanwhile: the outcome is in the done file.
+                Err(error) if is_gone(&error) => {}
+                answer => answer?,
+            }
         }
         Ok(Published::First)
     }
 
     /// Somebody removed the lock file, or its lock was lost: the same records in a file of our own.
-    fn publish_anew(&self, store: &Store) -> io::Result<Published> {
+    fn publish_anew(&mut self, store: &Store) -> io::Result<Published> {
         let Some((name, file)) = self.write_anew(store)? else {
             return Ok(Published::Gone);
         };
@@ -115,16 +124,19 @@ impl Claim {
             Err(error) if is_gone(&error) => return Ok(Published::Gone),
             Err(error) => return Err(error),
         }
-        // Cleaning removes the input first. If it came in between, our outcome is one too many.
-        if self.input_is_there()? {
-            self.accepted(store)
-        } else {
-            let out = layout::plain_name(self.stem(), Kind::Out);
-            self.dir
-                .unlink(&out)
-                .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
-            Ok(Published::Gone)
+        // Cleaning removes the input first. If it came in between, our outcome is one too many. Only a listing that
+        // shows no input tells so: after an error the outcome may be the accepted one, and is not to be touched.
+        let Some(input_is_there) = self.look_for_input()? else {
+            return Ok(Published::Gone);
+        };
+        if input_is_there {
+            return self.accepted(store);
         }
+        let out = layout::plain_name(self.stem(), Kind::Out);
+        self.dir
+            .unlink(&out)
+            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
+        Ok(Published::Gone)
     }
 
     /// Where there are no hard links: a rename that never replaces.
@@ -213,12 +225,17 @@ impl Claim {
     }
 
     fn input_is_there(&self) -> io::Result<bool> {
+        Ok(self.look_for_input()?.unwrap_or(false))
+    }
+
+    /// Says whether a listing shows the input; `None`: the shard is gone, or so the system says.
+    fn look_for_input(&self) -> io::Result<Option<bool>> {
         let input = layout::plain_name(self.stem(), Kind::In);
         let mut found = false;
         match self.dir.list(&mut |name| found |= name == input) {
-            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(error),
-            Ok(()) => Ok(found),
+            Ok(()) => Ok(Some(found)),
         }
     }
 }
@@ -229,11 +246,6 @@ enum Linked {
     Taken,
     /// The input is gone, so nothing can be said: what was first is in the done file.
     Cleaned,
-}
-
-/// The file was removed or replaced by others, or this client's lock on it was lost (NFS answers EIO then).
-fn is_lost_file(error: &io::Error) -> bool {
-    is_gone(error) || error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 fn has_no_links(error: &io::Error) -> bool {

@@ -384,11 +384,15 @@ impl Store {
             let round_dir = self.round_dir(round)?;
             let listing = list_round(&round_dir).during("cannot list", round_dir.path())?;
             for shard in listing.shards {
-                let Ok(dir) = self.shard_dir(&round_dir, shard) else {
-                    continue;
+                let dir = match self.shard_dir(&round_dir, shard) {
+                    Err(error) if error.io_error().is_some_and(is_gone) => continue,
+                    answer => answer?,
                 };
-                let state = list_shard(&dir, shard, self.attempts_allowed(), &mut entries)
-                    .during("cannot list", dir.path())?;
+                let state = match list_shard(&dir, shard, self.attempts_allowed(), &mut entries) {
+                    // Cleaned since the round was listed: nothing runs there any more.
+                    Err(error) if is_gone(&error) => continue,
+                    answer => answer.during("cannot list", dir.path())?,
+                };
                 running.extend(state.inputs.iter().filter_map(|input| match input.state {
                     State::Running { attempt } => {
                         let (dir, doubled) = (dir.clone(), input.doubled);

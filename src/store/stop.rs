@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{SMALL_FILE, Store};
 use crate::clock::wall_millis;
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::fs::os;
+use crate::fs::{FsKind, os};
 use crate::layout::{PAUSE_FILE, STOP_FILE};
 use crate::wait::How;
 
@@ -149,8 +149,10 @@ impl Store {
         let path = self.root().path().join(name);
         let text = serde_json::to_vec(content)
             .map_err(|cause| Error::new(ErrorKind::Io, "cannot write").at(&path).because(cause))?;
+        // On a shared file system a full disk is told only by the sync, and others could see the name before the text.
+        let sync = self.kind() == FsKind::Network;
         self.root()
-            .replace(name, &text, false)
+            .replace(name, &text, sync)
             .during("cannot write", &path)
     }
 

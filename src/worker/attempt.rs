@@ -1,6 +1,6 @@
 //! One attempt at an input file: read it, run its tasks, publish what they gave.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::time::Duration;
 
@@ -114,6 +114,7 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
                     Early::GiveBack("the worker was told to stop".into()),
                 );
             }
+            Err(TaskEnd::Trouble(why)) => return end_early(engine, running, Early::Trouble(why)),
             Err(TaskEnd::Outrun) => return end_early(engine, running, Early::Done),
             Err(TaskEnd::Cancelled { detail }) => {
                 let left = ready.plan.from(index);
@@ -210,6 +211,8 @@ enum TaskEnd {
     },
     Told,
     Outrun,
+    /// The store refused what the task asked of it.
+    Trouble(String),
     Cancelled {
         /// What the task said before it returned.
         detail: Option<String>,
@@ -245,13 +248,22 @@ fn run_task<W: Worker>(
         scratch: OnceCell::new(),
         checkpointed: ready.checkpointed,
         note: ready.note.as_deref(),
+        trouble: RefCell::default(),
     };
     let result = caught(|| engine.worker.process(input, &task).map_err(failure_of));
+    let trouble = task.trouble.take();
     drop(task);
     let elapsed = Moment::now().since(begun);
     let output = match result {
         Ok(Ok(output)) => output,
-        Ok(Err((failure, last))) => return Err(failed(running, elapsed, failure, last)),
+        Ok(Err((failure, last))) => {
+            return Err(
+                match trouble.filter(|_| !last && running.stop_reason().is_none()) {
+                    Some(why) => TaskEnd::Trouble(why),
+                    None => failed(running, elapsed, failure, last),
+                },
+            );
+        }
         Err(panic) => return Err(failed(running, elapsed, panic, false)),
     };
     let (codec, limit) = (engine.store.codec(), engine.store.config().max_record);

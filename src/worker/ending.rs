@@ -122,7 +122,7 @@ pub(super) fn fail<W>(engine: &Engine<W>, running: &Running, mut claim: Claim, t
     count_failure(engine, running, tasks);
     let mut wait = crate::clock::Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
     loop {
-        let error = match claim.end(how, "the task failed") {
+        let error = match claim.end(&engine.store, how, "the task failed") {
             Ok(()) => return End::Over,
             Err((back, error)) => {
                 claim = back;

@@ -18,6 +18,8 @@ use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
 use crate::layout::WORKERS;
 use crate::name::{RoundNumber, Stem};
 use crate::observe::Event;
+use crate::outcome::Failure;
+use crate::panics::caught;
 use crate::store::{Claim, Claiming, Identity, Journal, Store, WorkerFile};
 use crate::wait::{How, lock};
 
@@ -166,7 +168,8 @@ fn supervise<W: Worker>(engine: &Arc<Engine<W>>, ends: &Receiver<SlotEnd>) -> Re
 fn start_slot<W: Worker>(engine: &Arc<Engine<W>>) -> Result<()> {
     let slot = Arc::clone(engine);
     let body = move || {
-        let end = slot.work();
+        // Users' code has a net of its own; but whoever waits for this thread must not do so for ever.
+        let end = caught(|| slot.work()).unwrap_or_else(|panic| slot.leave_with(slot_panicked(&panic)));
         // Nobody may be left to wait for it.
         let _ = slot.ended.send(end);
     };
@@ -176,6 +179,14 @@ fn start_slot<W: Worker>(engine: &Arc<Engine<W>>) -> Result<()> {
     started
         .map(drop)
         .during("cannot start a thread for", engine.store.path())
+}
+
+fn slot_panicked(panic: &Failure) -> Error {
+    Error::new(ErrorKind::Panic, "a slot of the worker panicked")
+        .because(panic.to_string())
+        .with_hint(
+            "start the worker again, and report this as a fault of flockwork; nothing in the store is lost",
+        )
 }
 
 impl<W> Engine<W> {
@@ -241,6 +252,13 @@ impl<W> Engine<W> {
         }
     }
 
+    /// Ends a slot, and sends the others away.
+    fn leave_with(&self, error: Error) -> SlotEnd {
+        self.leaving.store(true, Ordering::SeqCst);
+        self.config.stop.waker().wake();
+        SlotEnd::Failed(error)
+    }
+
     fn is_stopping(&self) -> bool {
         self.leaving.load(Ordering::SeqCst) || self.config.stop.requested().is_some()
     }
@@ -290,11 +308,7 @@ impl<W: Worker> Engine<W> {
             let (round, claim) = match self.next_claim() {
                 Ok(Some(won)) => won,
                 Ok(None) => return SlotEnd::Left,
-                Err(error) => {
-                    self.leaving.store(true, Ordering::SeqCst);
-                    self.config.stop.waker().wake();
-                    return SlotEnd::Failed(error);
-                }
+                Err(error) => return self.leave_with(error),
             };
             let running = Arc::new(Running::new(round, claim));
             if self.config.stop.requested() == Some(How::Now) {
@@ -308,7 +322,7 @@ impl<W: Worker> Engine<W> {
                 attempt::End::Trouble => {
                     ending::park(
                         self,
-                        &io::Error::other("the store could not be read"),
+                        &io::Error::other("the store could not be used"),
                         trouble.step(),
                     );
                 }

@@ -211,7 +211,7 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
             push_failure(claim.content(), attempt.index(), &failure, false);
             ending::count_failure(engine, &attempt, 1);
             // Tried once: the keeper must not wait. Where it fails, the others find a silent attempt.
-            if let Err((_, error)) = claim.end(Kind::Fail, "the task hangs") {
+            if let Err((_, error)) = claim.end(&engine.store, Kind::Fail, "the task hangs") {
                 trouble(engine, "a failed attempt could not be marked", &error);
             }
             abandon(engine, &attempt);

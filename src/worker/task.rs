@@ -1,6 +1,6 @@
 //! What `Worker::process` is told about its task, and can do with it.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::running::Running;
 use crate::codec::Codec;
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::fs::DirRef;
+use crate::fs::{DirRef, is_gone};
 use crate::layout::{self, Kind, SCRATCH};
 use crate::name::{Attempt, TaskId};
 use crate::record::{self, RecordKind};
@@ -30,6 +30,8 @@ pub struct Task<'a> {
     /// The latest attempt before this one that left a checkpoint.
     pub(super) checkpointed: Option<Attempt>,
     pub(super) note: Option<&'a str>,
+    /// The latest thing that the store, or the scratch directory's disk, refused.
+    pub(super) trouble: RefCell<Option<String>>,
 }
 
 impl Task<'_> {
@@ -75,7 +77,8 @@ impl Task<'_> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] if it cannot be made.
+    /// [`ErrorKind::Io`] if it cannot be made. A task that returns an error after that is given back: such trouble is
+    /// no failure of the task.
     pub fn scratch(&self) -> Result<&Path> {
         if let Some(path) = self.scratch.get() {
             return Ok(path);
@@ -93,9 +96,8 @@ impl Task<'_> {
         let name = format!("{}-{:07}.{}-{}", id.round, id.number, self.attempt(), self.worker);
         let path = root.join(name);
         // Users' files are not part of the protocol, so they do not go through the store's door to the disk.
-        builder
-            .create(&path)
-            .during("cannot make the scratch directory", &path)?;
+        let made = builder.create(&path);
+        self.noting(made.during("cannot make the scratch directory", &path))?;
         Ok(self.scratch.get_or_init(|| path))
     }
 
@@ -107,7 +109,7 @@ impl Task<'_> {
     /// # Errors
     ///
     /// [`ErrorKind::Codec`] and [`ErrorKind::TooLarge`] as for outputs; [`ErrorKind::Io`] if it cannot be written,
-    /// then the last checkpoint is still there.
+    /// then the last checkpoint is still there. The task may go on without; one that returns an error is given back.
     pub fn checkpoint<T: Serialize>(&self, state: &T) -> Result<()> {
         let (codec, limit) = (self.store.codec(), self.store.config().max_record);
         let mut bytes = Vec::new();
@@ -115,9 +117,8 @@ impl Task<'_> {
         record::push_with(&mut bytes, head, |buffer| codec.encode(state, limit, buffer))?;
         record::push_end(&mut bytes, 1);
         let name = self.checkpoint_name(self.running.attempt);
-        self.dir
-            .replace(&name, &bytes, self.store.syncs_data())
-            .during("cannot write the checkpoint", &self.dir.path().join(name))
+        let written = self.dir.replace(&name, &bytes, self.store.syncs_data());
+        self.noting(written.during("cannot write the checkpoint", &self.dir.path().join(name)))
     }
 
     /// Returns the last checkpoint that an earlier attempt at this task has left, if there is one.
@@ -132,9 +133,11 @@ impl Task<'_> {
         let name = self.checkpoint_name(attempt);
         let path = self.dir.path().join(&name);
         let mut bytes = Vec::new();
-        self.dir
-            .read(&name, self.store.file_limit(), &mut bytes)
-            .during("cannot read the checkpoint", &path)?;
+        match self.dir.read(&name, self.store.file_limit(), &mut bytes) {
+            // It will not come back.
+            Err(error) if is_gone(&error) => return Err(error).during("cannot read the checkpoint", &path),
+            answer => self.noting(answer.during("cannot read the checkpoint", &path))?,
+        }
         let frames = record::whole(&bytes, &[RecordKind::Checkpoint]).map_err(|damage| {
             Error::new(ErrorKind::Damaged, "damaged checkpoint")
                 .at(&path)
@@ -144,6 +147,16 @@ impl Task<'_> {
         let ours = frames.iter().find(|frame| frame.index == self.running.index());
         ours.map(|frame| Codec::decode(frame.codec, frame.payload).map_err(|error| error.at(&path)))
             .transpose()
+    }
+
+    /// Remembers trouble of the store: an error that the task returns after it is no failure of the task.
+    fn noting<T>(&self, answer: Result<T>) -> Result<T> {
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Io
+        {
+            *self.trouble.borrow_mut() = Some(error.to_string());
+        }
+        answer
     }
 
     fn checkpoint_name(&self, attempt: Attempt) -> String {

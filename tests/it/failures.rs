@@ -8,6 +8,7 @@ use flockwork::{FailureKind, Task};
 use crate::errands::{Act, Plan};
 use crate::local::{List, master, new_store, quick_store, run, start, worker};
 use crate::processes::{Site, quick};
+use crate::wait::{LONG, wait_until};
 
 #[test]
 fn a_failure_is_kept_with_its_text_after_the_retries_are_used_up() {
@@ -135,4 +136,34 @@ fn the_next_attempt_goes_on_from_the_checkpoint_of_a_killed_worker() {
     // The planner refuses an output that was not counted from the checkpoint on.
     assert_eq!(master.good_report().all_answers(), plan.answers(1));
     assert_eq!(second.good_report().ok, 1);
+}
+
+/// An output that cannot be let go of.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Bomb(u64);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("this output cannot be dropped");
+    }
+}
+
+/// The panic was in the slot's own thread, after the task: whoever waited for the worker waited for ever.
+#[test]
+fn a_panic_outside_of_the_task_ends_the_worker_with_a_reason() {
+    let (_place, store) = quick_store();
+    let stop = flockwork::Stop::new();
+    let (inputs, stopped) = (store.clone(), stop.clone());
+    let master = std::thread::spawn(move || {
+        let mut list = List::<u64, Bomb>::new(0..3);
+        master().stop(stopped).run(&inputs, &mut list).unwrap()
+    });
+    let worker = start(worker().slots(2), &store, |n: u64, _: &Task<'_>| Ok(Bomb(n)));
+    wait_until("the end of the worker", LONG, || worker.is_finished());
+    let error = worker.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), flockwork::ErrorKind::Panic);
+    assert!(error.to_string().contains("cannot be dropped"), "{error}");
+    assert!(error.hint().is_some());
+    stop.request(flockwork::How::Now);
+    assert!(master.join().unwrap().stopped);
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use flockwork::app::exit::{Failed, NOT_OK, USAGE};
 use flockwork::app::times;
 use flockwork::{BoxError, Task, TaskError, Worker};
 use serde::Deserialize;
@@ -22,6 +23,8 @@ use crate::task::{Bytes, Captured, Report, Row};
 const MOST_DETAIL: usize = 256 << 10;
 /// A timeout that follows from the median is never shorter: tasks of milliseconds vary more than that.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Trouble with the list of what was cancelled is waited out for so long.
+const MOST_TROUBLE: Duration = Duration::from_secs(120);
 /// A first attempt that took no longer has no use for a checkpoint.
 const CHECKPOINTS_FROM: Duration = Duration::from_secs(1);
 
@@ -61,19 +64,20 @@ impl SweepWorker {
     ///
     /// A text if the sweep makes no sense here: a result's pattern that does not compile, limits beyond what this
     /// worker has.
-    pub(crate) fn new(sweep: Sweep, setup: Setup) -> Result<SweepWorker, String> {
-        setup.budget.slots_for(&sweep.limits)?;
-        let store = std::path::absolute(&setup.store).map_err(|error| error.to_string())?;
+    pub(crate) fn new(sweep: Sweep, setup: Setup) -> Result<SweepWorker, Failed> {
+        let senseless = |text| Failed::new(USAGE, text, None);
+        setup.budget.slots_for(&sweep.limits).map_err(senseless)?;
+        let store = std::path::absolute(&setup.store).map_err(|error| senseless(error.to_string()))?;
         let checkpoints = store.join("sweep/checkpoints");
         // Commands that want to keep a state notice themselves that they cannot.
         let _ = std::fs::create_dir_all(&checkpoints);
         Ok(SweepWorker {
             place: Place::new(&sweep, setup.tokens.as_deref()),
-            results: Results::new(&sweep.results)?,
+            results: Results::new(&sweep.results).map_err(senseless)?,
             median: Median::default(),
             logs: store.join("logs"),
             checkpoints,
-            later: Mutex::new(Later::of(&store).map_err(|error| error.to_string())?),
+            later: Mutex::new(Later::of(&store)?),
             sweep,
             setup,
         })
@@ -84,11 +88,23 @@ impl SweepWorker {
         &self.median
     }
 
-    fn was_cancelled(&self, task: u64) -> Result<bool, TaskError> {
-        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-        later
-            .contains(task)
-            .map_err(|error| TaskError::new(error.to_string()))
+    /// Asks the list of what was cancelled. Trouble of the store is waited out, and is no failure of the task.
+    fn was_cancelled(&self, task: u64, stop: &dyn Fn() -> bool) -> Result<bool, TaskError> {
+        let begun = Instant::now();
+        let mut wait = Duration::from_millis(100);
+        loop {
+            let answer = {
+                let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+                later.contains(task)
+            };
+            match answer {
+                Err(error) if error.code() == NOT_OK && begun.elapsed() < MOST_TROUBLE && !stop() => {
+                    std::thread::sleep(wait);
+                    wait = (wait * 2).min(Duration::from_secs(2));
+                }
+                answer => return answer.map_err(|error| TaskError::new(error.to_string())),
+            }
+        }
     }
 
     fn timeout(&self, limits: &Limits) -> Option<Duration> {
@@ -122,7 +138,9 @@ impl Worker for SweepWorker {
     fn process(&self, row: Row, task: &Task<'_>) -> Result<Report, BoxError> {
         let note = task.note();
         // Who is granted new attempts is meant to run after all.
-        if note.is_none() && (row.cancelled || self.was_cancelled(task.id().number)?) {
+        if note.is_none()
+            && (row.cancelled || self.was_cancelled(task.id().number, &|| task.should_stop())?)
+        {
             return Err(TaskError::new(super::CANCELLED).last().into());
         }
         let (given, expected) = (row.values.len(), self.sweep.columns.len());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flockwork::app::exit::{Ended, Failed, USAGE};
+use flockwork::app::exit::{Ended, Failed};
 use flockwork::app::{self, Work};
 use flockwork::{JournalOutcome, Stop, Store};
 
@@ -103,7 +103,7 @@ fn make(
         // The rest of the grace is for giving the task back.
         leave_within: flags.worker.grace.mul_f64(0.8),
     };
-    let worker = SweepWorker::new(sweep.clone(), setup).map_err(|text| Failed::new(USAGE, text, None))?;
+    let worker = SweepWorker::new(sweep.clone(), setup)?;
     if matches!(sweep.limits.timeout, Some(Timeout::TimesMedian(_))) {
         worker.median().seed(times_of_others(store));
     }

@@ -39,14 +39,25 @@ impl OsFile {
 /// Says whether descriptors can be named by path, so that `link` takes the file and not its name.
 pub(super) fn proc_is_mounted() -> bool {
     static MOUNTED: OnceLock<bool> = OnceLock::new();
-    *MOUNTED.get_or_init(|| fs::read_dir("/proc/self/fd").is_ok())
+    // Without opening it: that may fail for a moment, for want of descriptors.
+    *MOUNTED.get_or_init(|| fs::symlink_metadata("/proc/self/fd").is_ok())
 }
-
-/// Linux moves no more at a time.
-const MOST_AT_ONCE: usize = 0x7fff_f000;
 
 /// Appends all that a regular file holds; a FIFO is an error (ESPIPE).
 pub(super) fn read_all(fd: impl AsFd, limit: u64, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let read =
+        |buffer: &mut Vec<u8>, offset| retried(|| rustix::io::pread(&fd, spare_capacity(buffer), offset));
+    let size = || Ok(sys::fstat(&fd)?.st_size.unsigned_abs());
+    gather(limit, buffer, read, size)
+}
+
+/// Appends what `read` gives until that is nothing: a file system may cut a read short before the end of the file.
+fn gather(
+    limit: u64,
+    buffer: &mut Vec<u8>,
+    mut read: impl FnMut(&mut Vec<u8>, u64) -> io::Result<usize>,
+    size: impl Fn() -> io::Result<u64>,
+) -> io::Result<()> {
     let start = buffer.len();
     let too_large = || {
         let text = format!("it holds more than {limit} bytes");
@@ -57,22 +68,17 @@ pub(super) fn read_all(fd: impl AsFd, limit: u64, buffer: &mut Vec<u8>) -> io::R
         if done as u64 > limit {
             return Err(too_large());
         }
-        buffer.reserve(READ_BUFFER.max(done));
-        let room = buffer.capacity() - buffer.len();
-        let read = retried(|| rustix::io::pread(&fd, spare_capacity(buffer), done as u64))?;
-        // A short read of a regular file is its end.
-        if read < room.min(MOST_AT_ONCE) {
-            break;
+        let room = READ_BUFFER.max(done);
+        buffer.reserve(room);
+        let read = read(buffer, done as u64)?;
+        if read == 0 {
+            return Ok(());
         }
         // A huge file, which may have been planted, is not read into memory first.
-        if done == 0 && sys::fstat(&fd)?.st_size.unsigned_abs() > limit {
+        if done == 0 && read >= room && size()? > limit {
             return Err(too_large());
         }
     }
-    if (buffer.len() - start) as u64 > limit {
-        return Err(too_large());
-    }
-    Ok(())
 }
 
 impl File for OsFile {
@@ -153,5 +159,36 @@ impl File for OsFile {
                 AtFlags::empty(),
             )?)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of which each read gives so many bytes at most.
+    fn in_pieces(file: &[u8], most: usize, limit: u64) -> io::Result<Vec<u8>> {
+        let mut buffer = b"before".to_vec();
+        let read = |buffer: &mut Vec<u8>, offset: u64| {
+            let rest = &file[usize::try_from(offset).unwrap().min(file.len())..];
+            let piece = &rest[..rest.len().min(most)];
+            buffer.extend_from_slice(piece);
+            Ok(piece.len())
+        };
+        gather(limit, &mut buffer, read, || Ok(file.len() as u64))?;
+        Ok(buffer.split_off(b"before".len()))
+    }
+
+    /// A read that a file system had cut short was taken for the end of the file: the outcome in it looked damaged, was
+    /// put aside, and its task done again.
+    #[test]
+    fn a_read_that_is_cut_short_is_not_the_end_of_the_file() {
+        let file: Vec<u8> = (0..50_000u32).map(|byte| byte as u8).collect();
+        for most in [1, 7, 4096, READ_BUFFER, usize::MAX] {
+            assert_eq!(in_pieces(&file, most, 50_000).unwrap(), file, "{most}");
+            let too_large = in_pieces(&file, most, 49_999).unwrap_err();
+            assert_eq!(too_large.kind(), io::ErrorKind::FileTooLarge);
+        }
+        assert_eq!(in_pieces(b"", 9, 0).unwrap(), b"");
     }
 }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::fs::DirRef;
 use crate::name::{Attempt, RoundNumber, ShardNumber, Stem};
 use crate::record::{self, RecordKind};
+use crate::store::publish::Park;
 use crate::store::{Claim, Claiming, Identity, Published, Reaper, RunningAttempt, Store, Tail};
 
 /// The first shard as a process sees it: the input files 0 and 2, of two tasks each.
@@ -44,7 +45,12 @@ impl Bench {
 
     /// Publishes without waiting for better times.
     pub(super) fn publish(&self, claim: Claim) -> Published {
-        match self.finished(claim).publish(&self.store, &mut |_, _| false) {
+        self.publish_with(claim, &mut |_, _| false)
+    }
+
+    /// The same, asking before each wait.
+    pub(super) fn publish_with(&self, claim: Claim, park: &mut Park<'_>) -> Published {
+        match self.finished(claim).publish(&self.store, park) {
             Ok(published) => published,
             Err((_, error)) => panic!("not published: {error}"),
         }

@@ -18,6 +18,7 @@ mod locks;
 mod masters;
 mod network;
 mod open_ended;
+mod passing;
 mod pauses;
 mod planted;
 mod power;

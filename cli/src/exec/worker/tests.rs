@@ -39,7 +39,7 @@ fn sweep(script: &str) -> Sweep {
     }
 }
 
-fn worker(sweep: Sweep, store: &Path) -> Result<SweepWorker, String> {
+fn worker(sweep: Sweep, store: &Path) -> Result<SweepWorker, Failed> {
     let typed = sweep.command.clone();
     let filled: Vec<_> = typed.iter().map(std::ffi::OsString::from).collect();
     let setup = Setup {
@@ -122,11 +122,17 @@ fn a_sweep_that_makes_no_sense_here_is_refused() {
         limits: limits(),
         ..large
     };
-    let refused = worker(large, place.path()).err();
+    let refused = worker(large, place.path()).err().unwrap();
     assert_eq!(
-        refused.as_deref(),
-        Some("a task needs 2 processors, and this worker has 1")
+        refused.to_string(),
+        "a task needs 2 processors, and this worker has 1"
     );
+    assert_eq!(refused.code(), USAGE);
+    // What the store refuses is no mistake of whoever typed the command.
+    std::fs::create_dir_all(place.path().join("sweep")).unwrap();
+    std::fs::write(place.path().join("sweep/cancelled"), "no directory").unwrap();
+    let refused = worker(sweep("true"), place.path()).err();
+    assert_eq!(refused.map(|refused| refused.code()), Some(NOT_OK));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn mixed() -> (Place, DirRef, Vec<Claim>) {
     let mut held = vec![claim(&dir, 1, 1)];
     accept(&place, &dir, 2, 1, 1);
     for attempt in [1, 2] {
-        fail(&dir, 3, attempt, 0);
+        fail(&place, &dir, 3, attempt, 0);
     }
     claim(&dir, 4, 1).release("told to stop");
     held.push(claim(&dir, 6, 1));

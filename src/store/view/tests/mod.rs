@@ -174,14 +174,14 @@ fn accept(place: &Place, dir: &DirRef, stem: u64, attempt: u32, tasks: u64) {
 }
 
 /// Makes an attempt in which the task at `index` fails.
-fn fail(dir: &DirRef, stem: u64, attempt: u32, index: u32) {
+fn fail(place: &Place, dir: &DirRef, stem: u64, attempt: u32, index: u32) {
     let mut claim = claim(dir, stem, attempt);
     let failure = Failure {
         detail: Some("{}".into()),
         ..Failure::new(FailureKind::Error, format!("attempt {attempt} refused"))
     };
     record::push_json(claim.content(), RecordKind::Failure, index, 0, &failure);
-    assert!(claim.end(Kind::Fail, "the task failed").is_ok());
+    assert!(claim.end(&place.store, Kind::Fail, "the task failed").is_ok());
 }
 
 /// Does what a master does with a shard that has ended: its done file, and then cleaning.

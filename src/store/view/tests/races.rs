@@ -123,7 +123,7 @@ fn a_failed_task_that_gets_a_late_outcome_is_read_from_either_place() {
     let dir = publish(&place, 0, &[1, 1, 1]);
     let late = claim(&dir, 1, 1);
     mark_lost(&dir, 1, 1);
-    fail(&dir, 1, 2, 0);
+    fail(&place, &dir, 1, 2, 0);
     for stem in [0, 2] {
         accept(&place, &dir, stem, 1, 1);
     }
