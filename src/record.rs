@@ -260,6 +260,9 @@ pub(crate) struct AttemptHeader {
     pub(crate) process: ProcessMark,
     /// Whether the lock file is flock-ed.
     pub(crate) flock: bool,
+    /// Whether the worker's own file is, and speaks for this attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) worker_flock: bool,
     /// When it was claimed by the worker's clock, in milliseconds since 1970; for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<u64>,

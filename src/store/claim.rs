@@ -26,6 +26,9 @@ const IO_TRIES: u32 = 3;
 pub(crate) struct Identity {
     pub(crate) id: WorkerId,
     pub(crate) process: ProcessMark,
+    /// Whether the lock of its own file in `workers/` speaks for its attempts. On a file server each lock costs three
+    /// calls, so a worker has one and not one for each attempt.
+    pub(crate) lock_speaks: bool,
 }
 
 impl Identity {
@@ -36,6 +39,7 @@ impl Identity {
         Identity {
             id: WorkerId::new(&process.host, process.pid, random),
             process,
+            lock_speaks: false,
         }
     }
 }
@@ -134,12 +138,13 @@ impl Claim {
             Err(error) if is_gone(&error) => return Ok(Claiming::Gone),
             Err(error) => return Err(error),
         };
-        let flock = take_lock(&file);
+        let flock = !me.lock_speaks && take_lock(&file);
         let header = AttemptHeader {
             worker: me.id.clone(),
             attempt,
             process: me.process.clone(),
             flock,
+            worker_flock: me.lock_speaks,
             at: Some(wall_millis()),
             suspects: Vec::new(),
         };

@@ -168,7 +168,13 @@ impl Reaper {
             // A live process may have lost its lock to the file server; then only its silence counts.
             let settled = !lives_here && known.sight.lock_has_settled(now);
             let header = known.header.clone();
-            if let (true, Some(probe)) = (settled, probe)
+            if let (true, Some(header)) = (settled, &header)
+                && header.worker_flock
+            {
+                if self.worker_is_dead(header)? {
+                    return Ok(Verdict::Lost("its worker's lock is free"));
+                }
+            } else if let (true, Some(probe)) = (settled, probe)
                 && self.lock_tells(header.as_ref())?
                 && probe.try_lock()? == Flock::Held
             {
@@ -196,6 +202,22 @@ impl Reaper {
             return Ok(true);
         }
         self.locks_reach(header)
+    }
+
+    /// Says whether the lock that a worker holds as long as it lives is free.
+    fn worker_is_dead(&mut self, header: &AttemptHeader) -> io::Result<bool> {
+        let this = &self.me.process;
+        let is_here = header.process.host == this.host && header.process.boot == this.boot;
+        if !is_here && !self.locks_reach(header)? {
+            return Ok(false);
+        }
+        let workers = self.store.root().open_dir(WORKERS)?;
+        match workers.open_write(header.worker.as_str()) {
+            Ok(probe) => Ok(probe.try_lock()? == Flock::Held),
+            // It has left, or a new master has tidied up; silence tells the rest.
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tries the lock of the *file* of a worker of that host: if it is busy while the worker lives, its locks are seen

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::claim::{Identity, take_lock};
 use crate::clock::wall_millis;
-use crate::fs::{DirRef, FileRef, os};
+use crate::fs::{DirRef, FileRef, Flock, os};
 use crate::layout::WORKERS;
 use crate::name::{Attempt, TaskId, WorkerId};
 use crate::record::ProcessMark;
@@ -35,12 +35,13 @@ pub(crate) struct Progress {
     pub(crate) share: f32,
 }
 
-/// A worker's own file: flock-ed as long as it lives, removed when it leaves.
+/// A worker's own file: flock-ed as long as it lives, removed when it leaves. Its lock tells others that it lives.
 #[derive(Debug)]
 pub(crate) struct WorkerFile {
     dir: DirRef,
     name: String,
     file: FileRef,
+    locked: bool,
     written: u64,
 }
 
@@ -50,7 +51,7 @@ impl WorkerFile {
         let name = me.id.as_str().to_owned();
         let file = dir.create(&name)?;
         // Others try this lock to learn whether locks reach them; one of them may have it at this moment.
-        take_lock(&file);
+        let locked = take_lock(&file);
         let record = WorkerRecord {
             worker: me.id.clone(),
             process: me.process.clone(),
@@ -64,8 +65,19 @@ impl WorkerFile {
             dir,
             name,
             file,
+            locked,
             written: text.len() as u64,
         })
+    }
+
+    /// Says whether the worker holds the lock of its file.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// Says whether somebody else has the lock by now: the file server took this host for dead.
+    pub(crate) fn has_lost_lock(&self) -> bool {
+        self.locked && matches!(self.file.try_lock(), Ok(Flock::Busy))
     }
 
     /// Shows a sign of life.

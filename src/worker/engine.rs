@@ -15,6 +15,7 @@ use super::running::{Running, StopReason};
 use super::{Worker, WorkerConfig, WorkerSummary};
 use crate::clock::{Backoff, Moment};
 use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
+use crate::fs::FsKind;
 use crate::layout::WORKERS;
 use crate::name::{RoundNumber, Stem};
 use crate::observe::Event;
@@ -193,7 +194,7 @@ impl<W> Engine<W> {
     fn new(
         config: WorkerConfig,
         store: &Store,
-        me: Identity,
+        mut me: Identity,
         worker: W,
         ended: Sender<SlotEnd>,
     ) -> Result<Engine<W>> {
@@ -214,6 +215,8 @@ impl<W> Engine<W> {
         let journal = Journal::make(store, &me)
             .inspect_err(|error| tell_trouble(&config, "the journal", error))
             .ok();
+        let is_locked = file.as_ref().is_some_and(WorkerFile::is_locked);
+        me.lock_speaks = store.kind() == FsKind::Network && is_locked;
         let desk = Desk::new(&config, store, &me);
         Ok(Engine {
             store: store.clone(),

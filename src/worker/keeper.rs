@@ -13,7 +13,7 @@ use crate::error::{IoContext, Result};
 use crate::fs::FsKind;
 use crate::layout::Kind;
 use crate::observe::Event;
-use crate::store::{Progress, Pulse, push_failure};
+use crate::store::{Progress, Pulse, WorkerFile, push_failure};
 use crate::wait::{How, lock};
 
 /// Ends the keeper's thread.
@@ -121,21 +121,20 @@ fn all_running<W>(engine: &Engine<W>) -> Vec<Arc<Running>> {
 
 fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
     let running = all_running(engine);
+    // Only asking for it again tells.
+    let has_lost_lock =
+        engine.me.lock_speaks && lock(&engine.file).as_ref().is_some_and(WorkerFile::has_lost_lock);
     for attempt in &running {
         // Short attempts pay nothing.
         if now.since(attempt.begun) < beats.every {
             continue;
         }
         match attempt.with_claim(|claim| claim.heartbeat()) {
+            Some(Ok(Pulse::Ours)) if has_lost_lock => tell_lock_lost(engine, attempt),
             None | Some(Ok(Pulse::Ours)) => {}
             Some(Ok(Pulse::Outrun)) => attempt.ask_to_stop(StopReason::Outrun),
             Some(Ok(Pulse::Cancelled)) => attempt.ask_to_stop(StopReason::Cancelled),
-            Some(Ok(Pulse::Lost)) => {
-                if attempt.note_lock_lost() {
-                    let (task, attempt) = (attempt.first_task(), attempt.attempt.0);
-                    engine.config.observer.tell(|| Event::LockLost { task, attempt });
-                }
-            }
+            Some(Ok(Pulse::Lost)) => tell_lock_lost(engine, attempt),
             Some(Err(error)) => trouble(engine, "no heartbeat could be given", &error),
         }
     }
@@ -158,6 +157,13 @@ fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
     }
     if let Err(error) = engine.heed_signs() {
         trouble(engine, "the stop file could not be looked for", &error);
+    }
+}
+
+fn tell_lock_lost<W>(engine: &Engine<W>, attempt: &Running) {
+    if attempt.note_lock_lost() {
+        let (task, attempt) = (attempt.first_task(), attempt.attempt.0);
+        engine.config.observer.tell(|| Event::LockLost { task, attempt });
     }
 }
 

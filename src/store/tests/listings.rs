@@ -100,8 +100,8 @@ fn outcome_between_listing_and_claim_saves_the_run() {
             break;
         }
         let claimed = log.iter().position(|step| step == "create 0000000.2.lock");
-        // Create, lock, header, and then the second look.
-        let in_time = claimed.is_none_or(|claimed| at <= claimed + 3);
+        // Create, header, and then the second look.
+        let in_time = claimed.is_none_or(|claimed| at <= claimed + 2);
         if in_time {
             let ran = lock(&world.notes).runs.iter().any(|run| run.task < 2);
             let linked = log.iter().any(|step| step.starts_with("link 0000000.2.lock"));
@@ -110,7 +110,7 @@ fn outcome_between_listing_and_claim_saves_the_run() {
         saved += usize::from(in_time && claimed.is_some());
         world.end_well(1);
     }
-    assert!(saved > 2, "{saved}");
+    assert!(saved > 1, "{saved}");
 }
 
 /// What a worker lists from some step on is as old as that step, while another does everything.

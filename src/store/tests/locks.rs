@@ -11,7 +11,7 @@ use crate::fs::sim::{Fault, FlockMode};
 use crate::fs::{Flock, os};
 use crate::name::Attempt;
 use crate::record::ProcessMark;
-use crate::store::{Identity, Published, Pulse, WorkerFile, read_header};
+use crate::store::{Claim, Identity, Published, Pulse, WorkerFile, read_header};
 use crate::wait::lock;
 
 const LEASE: u64 = super::world::LEASE.as_secs();
@@ -118,12 +118,29 @@ fn lock_silently_lost_and_given_up_the_first_outcome_wins() {
     }
 }
 
+/// Claims the first input file, with a lock of its own or one that the worker's file speaks for.
+fn claim_by_lock(bench: &Bench, lock_speaks: bool) -> Claim {
+    let me = Identity {
+        lock_speaks,
+        ..bench.process.me.clone()
+    };
+    let claim = bench.claim_as(&me, 0, 1);
+    assert_eq!(has_flock(bench), !lock_speaks);
+    claim
+}
+
 #[test]
 fn free_lock_of_a_dead_worker_is_found_before_its_lease_where_locks_reach() {
+    for lock_speaks in [false, true] {
+        dead_worker_is_found(lock_speaks);
+    }
+}
+
+fn dead_worker_is_found(lock_speaks: bool) {
     let world = published(Place::Network);
     let (dead, living) = (Bench::new(&world, "a"), Bench::new(&world, "a"));
     let file = WorkerFile::make(&dead.store, &dead.process.me, 1).unwrap();
-    let claim = dead.claim(0, 1);
+    let claim = claim_by_lock(&dead, lock_speaks);
     let watcher = Bench::new(&world, "b");
     // It beats for ten seconds, so that the watcher learns that its locks reach; then it is killed.
     let (mut beats, mut claim) = (0, Some(claim));
@@ -144,11 +161,38 @@ fn free_lock_of_a_dead_worker_is_found_before_its_lease_where_locks_reach() {
 
 #[test]
 fn node_local_locks_are_found_out_and_only_silence_counts() {
+    for lock_speaks in [false, true] {
+        node_local_locks(lock_speaks);
+    }
+}
+
+/// A server that took its host for dead has dropped its lock: it is given up although it lives, and nothing is lost.
+#[test]
+fn worker_whose_lock_was_lost_is_given_up_and_its_outcome_counts() {
+    let world = published(Place::Network);
+    let (holder, watcher) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
+    let file = WorkerFile::make(&holder.store, &holder.process.me, 1).unwrap();
+    assert!(file.is_locked() && !file.has_lost_lock());
+    let claim = claim_by_lock(&holder, true);
+    let mut looks = 0;
+    let given_up = watcher.watch(&world, 0, LEASE, || {
+        looks += 1;
+        if looks == 8 {
+            world.disk.lose_locks(&holder.process.sim);
+        }
+        claim.heartbeat().unwrap();
+    });
+    assert!(given_up.is_some_and(|second| second >= 21), "{given_up:?}");
+    assert_eq!(holder.publish(claim), Published::First);
+    world.end_well(0);
+}
+
+fn node_local_locks(lock_speaks: bool) {
     let world = published(Place::Network);
     world.disk.set_flock(FlockMode::NodeLocal);
     let (holder, watcher) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
     let file = WorkerFile::make(&holder.store, &holder.process.me, 1).unwrap();
-    let claim = holder.claim(0, 1);
+    let claim = claim_by_lock(&holder, lock_speaks);
     let beat = || {
         file.touch().unwrap();
         assert_eq!(claim.heartbeat().unwrap(), Pulse::Ours);
@@ -265,6 +309,7 @@ fn with_mark(bench: &Bench, process: ProcessMark) -> Identity {
     Identity {
         id: bench.process.me.id.clone(),
         process,
+        lock_speaks: false,
     }
 }
 

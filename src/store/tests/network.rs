@@ -195,6 +195,8 @@ fn failed_attempt_with_a_broken_lock_ends() {
         });
         let worker = world.process("a");
         let _log = ShowLog(worker.clone(), "its lock breaks".into());
+        // The lock of its own file is refused, so each attempt has one, which can break.
+        worker.sim.fail_each("try_lock", 1, Fault::Before(Errno::NOLCK));
         let summary = world.work_with(&worker, world.idle, act).unwrap();
         assert_eq!(summary.failed, 1);
         // A batch of two: the other task of it was run with the first attempt, or is failed with it.

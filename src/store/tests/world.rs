@@ -171,7 +171,11 @@ impl World {
         let id = WorkerId::new(host, pid, pid);
         Proc {
             sim: self.disk.process(host),
-            me: Identity { id, process },
+            me: Identity {
+                id,
+                process,
+                lock_speaks: false,
+            },
         }
     }
 

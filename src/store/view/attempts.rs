@@ -9,7 +9,7 @@ use super::shard::ShardView;
 use super::span::Place;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::fs::{DirRef, Flock, is_foreign, is_gone, os};
-use crate::layout::{self, Entry, Kind};
+use crate::layout::{self, Entry, Kind, WORKERS};
 use crate::name::{Attempt, Stem, TaskId};
 use crate::outcome::{Failure, FailureKind};
 use crate::record::{self, AttemptHeader, RecordKind};
@@ -305,9 +305,15 @@ impl One<'_> {
             let looked = HeldLock::look(self.dir, self.stem, self.attempt)?;
             // The time of the last sign for now; what it is compared with is asked once for all.
             status.silent_for = looked.map(|lock| lock.stat.mtime);
-            status.lock = match header.is_some_and(|header| header.flock) {
-                true => probe(self.dir, &name),
-                false => LockSeen::Unknown,
+            status.lock = match &header {
+                Some(header) if header.flock => probe(self.dir, &name),
+                Some(header) if header.worker_flock => {
+                    let workers = self.store.root().open_dir(WORKERS);
+                    workers.map_or(LockSeen::Unknown, |workers| {
+                        probe(&workers, header.worker.as_str())
+                    })
+                }
+                _ => LockSeen::Unknown,
             };
         }
         Ok(Some(status))
