@@ -125,7 +125,14 @@ pub(crate) struct ShardNumber(pub(crate) u64);
 
 /// The number of an attempt, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "std::num::NonZeroU32")]
 pub(crate) struct Attempt(pub(crate) u32);
+
+impl From<std::num::NonZeroU32> for Attempt {
+    fn from(number: std::num::NonZeroU32) -> Attempt {
+        Attempt(number.get())
+    }
+}
 
 impl Attempt {
     pub(crate) const FIRST: Attempt = Attempt(1);

@@ -190,6 +190,14 @@ impl DoneFile {
         if !groups.iter().all(within) {
             return Err("it holds a task that the shard does not have".into());
         }
+        let apart = |two: &[Group]| {
+            let (one, next) = (&two[0], &two[1]);
+            let same = (one.stem, one.tasks.len()) == (next.stem, next.tasks.len());
+            same || one.stem.0 + one.tasks.len() as u64 <= next.stem.0
+        };
+        if !groups.windows(2).all(apart) {
+            return Err("two of its input files hold the same task".into());
+        }
         Ok(DoneFile {
             header,
             groups,

@@ -103,6 +103,17 @@ impl WorkerFile {
     }
 }
 
+/// Returns the place of a worker among all that have a file, in the order of their names, and how many there are.
+pub(crate) fn place_of(store: &Store, worker: &WorkerId) -> io::Result<Option<(usize, usize)>> {
+    let mut names = Vec::new();
+    store
+        .root()
+        .open_dir(WORKERS)?
+        .list(&mut |name| names.extend(WorkerId::parse(name)))?;
+    names.sort_unstable();
+    Ok(names.binary_search(worker).ok().map(|place| (place, names.len())))
+}
+
 /// Removes the files of workers of this host whose process is gone: they have had their time in `status`.
 pub(crate) fn forget_dead_workers(store: &Store) -> io::Result<()> {
     let dir = store.root().open_dir(WORKERS)?;

@@ -1,21 +1,23 @@
 //! Finding work: one listing for each scan, candidates in random order, no look at single files.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::clock::{Moment, Random};
 use crate::error::{IoContext, Result};
 use crate::fs::{DirRef, FsKind, is_gone};
 use crate::layout::{Entry, ROUND_FILE};
-use crate::name::{Attempt, RoundNumber, ShardNumber, Stem};
+use crate::name::{Attempt, RoundNumber, ShardNumber, Stem, WorkerId};
 use crate::policy::{self, Tail};
 use crate::store::{
     Identity, RoundFile, RunningAttempt, ShardState, State, Store, list_round, list_rounds, list_shard,
+    place_of,
 };
 
 /// So many lost races in a row mean that the listing is out of date.
 const MISSES: u32 = 4;
+/// How long a worker keeps its place among the others: they come and go.
+const PLACE_KEPT: Duration = Duration::from_secs(10);
 /// Every so many fruitless scans even shards that had ended are looked at: somebody may have granted new attempts.
 const DEEP_SCAN: u32 = 10;
 
@@ -54,7 +56,9 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) struct Scanner {
     store: Store,
-    host: String,
+    worker: WorkerId,
+    /// The place among all workers, if it is known, and when it was asked for.
+    place: Option<(Option<(usize, usize)>, Moment)>,
     random: Random,
     shelf: Vec<Candidate>,
     /// All rounds, in order, at the last listing of them.
@@ -76,7 +80,8 @@ impl Scanner {
     pub(super) fn new(store: &Store, me: &Identity) -> Scanner {
         Scanner {
             store: store.clone(),
-            host: me.process.host.clone(),
+            worker: me.id.clone(),
+            place: None,
             random: Random::new(),
             shelf: Vec::new(),
             rounds: Vec::new(),
@@ -233,19 +238,37 @@ impl Scanner {
         Ok(None)
     }
 
-    /// Puts shards into the order in which they are looked through.
+    /// Puts shards into the order in which they are looked through: an order of its own for each worker.
     ///
-    /// On one kernel each worker has an order of its own. Elsewhere the workers of a host have one in common, and each
-    /// host another: a change by another host costs a client what it knows of a directory, which is five calls a task.
+    /// On a file server the workers are spread over the shards as evenly as can be. A change by another worker costs a
+    /// client what it knows of a directory, and with it up to five calls a task.
     fn put_in_order(&mut self, shards: &mut [ShardNumber]) {
-        match self.store.kind() {
-            FsKind::Local => self.random.shuffle(shards),
-            FsKind::Network => shards.sort_by_cached_key(|shard| {
-                let mut hasher = DefaultHasher::new();
-                (&self.host, shard.0).hash(&mut hasher);
-                hasher.finish()
-            }),
+        if shards.len() < 2 {
+            return;
         }
+        match self.place() {
+            None => self.random.shuffle(shards),
+            Some((place, of)) => {
+                shards.sort_unstable();
+                let first = place * shards.len() / of;
+                shards.rotate_left(first);
+            }
+        }
+    }
+
+    /// Returns this worker's place among all, on a file server: its own, and how many there are.
+    fn place(&mut self) -> Option<(usize, usize)> {
+        if self.store.kind() == FsKind::Local {
+            return None;
+        }
+        let now = Moment::now();
+        let is_old = self.place.is_none_or(|(_, asked)| now.since(asked) >= PLACE_KEPT);
+        if is_old {
+            // Without its place a worker works as well, only not as cheaply.
+            let place = place_of(&self.store, &self.worker).ok().flatten();
+            self.place = Some((place, now));
+        }
+        self.place?.0
     }
 
     /// Puts the free input files of a shard on the shelf; says whether there are any.
