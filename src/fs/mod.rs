@@ -166,9 +166,14 @@ pub(crate) fn is_closed_to_us(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// Says whether the file was removed or replaced by others, or this client's lock on it was lost (NFS answers EIO then).
+/// Says whether the file was removed or replaced by others, or this client's hold on it was lost.
+///
+/// NFS answers EIO when a lock was lost. Seen with NFSv4.2 (Linux 6.1): EBADF, for ever, when the client was cut off beyond
+/// its lease and the file was removed meanwhile.
 pub(crate) fn is_lost_file(error: &io::Error) -> bool {
-    is_gone(error) || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    is_gone(error) || matches!(errno, Some(Errno::IO | Errno::BADF))
 }
 
 /// Says whether the error means that the name holds nothing of ours, but a planted FIFO, link, directory, or a file

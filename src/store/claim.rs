@@ -1,6 +1,8 @@
 //! Claiming an input file: the lock file, its flock, its header; and what an attempt does while it runs.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -10,7 +12,7 @@ use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
 use crate::clock::{Random, wall_millis};
-use crate::fs::{DirRef, FileRef, Flock, FsKind, is_closed_to_us, is_foreign, is_gone, os};
+use crate::fs::{DirRef, FileRef, Flock, FsKind, is_closed_to_us, is_foreign, is_gone, is_lost_file, os};
 use crate::layout::{self, Entry, Kind};
 use crate::name::{Attempt, Stem, WorkerId};
 use crate::outcome::Failure;
@@ -28,7 +30,7 @@ pub(crate) struct Identity {
     pub(crate) process: ProcessMark,
     /// Whether the lock of its own file in `workers/` speaks for its attempts. On a file server each lock costs three
     /// calls, so a worker has one and not one for each attempt.
-    pub(crate) lock_speaks: bool,
+    pub(crate) lock_speaks: Arc<AtomicBool>,
 }
 
 impl Identity {
@@ -39,7 +41,7 @@ impl Identity {
         Identity {
             id: WorkerId::new(&process.host, process.pid, random),
             process,
-            lock_speaks: false,
+            lock_speaks: Arc::default(),
         }
     }
 }
@@ -138,13 +140,14 @@ impl Claim {
             Err(error) if is_gone(&error) => return Ok(Claiming::Gone),
             Err(error) => return Err(error),
         };
-        let flock = !me.lock_speaks && take_lock(&file);
+        let worker_flock = me.lock_speaks.load(Ordering::SeqCst);
+        let flock = !worker_flock && take_lock(&file);
         let header = AttemptHeader {
             worker: me.id.clone(),
             attempt,
             process: me.process.clone(),
             flock,
-            worker_flock: me.lock_speaks,
+            worker_flock,
             at: Some(wall_millis()),
             suspects: Vec::new(),
         };
@@ -253,19 +256,21 @@ impl Claim {
     /// Brings the header to the file server, so that other hosts can read who holds this attempt.
     pub(crate) fn show_holder(&self) -> io::Result<()> {
         match self.file.sync_data() {
-            // A lost lock is told by the heartbeat.
-            Err(error) if is_gone(&error) => Ok(()),
+            // That is told by the heartbeat.
+            Err(error) if is_lost_file(&error) => Ok(()),
             answer => answer,
         }
     }
 
     /// Shows a sign of life, and looks whether the claim still holds.
     pub(crate) fn heartbeat(&self) -> io::Result<Pulse> {
-        self.file
-            .touch()
-            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })?;
-        let lost_lock = self.header.flock && matches!(self.file.try_lock(), Ok(Flock::Busy));
-        if self.file.fresh()?.links == 0 || lost_lock {
+        let looked = self.file.touch().and_then(|()| self.file.fresh());
+        let has_file = match looked {
+            Ok(stat) => stat.links > 0,
+            Err(error) if is_lost_file(&error) => false,
+            Err(error) => return Err(error),
+        };
+        if !has_file || self.header.flock && matches!(self.file.try_lock(), Ok(Flock::Busy)) {
             return Ok(Pulse::Lost);
         }
         if self.dir.exists(&layout::plain_name(self.stem, Kind::Out))? {
@@ -323,7 +328,7 @@ impl Claim {
     fn has_lost_file(&mut self, error: &io::Error) -> bool {
         let is_io = error.raw_os_error() == Some(Errno::IO.raw_os_error());
         self.failed_writes += u32::from(is_io);
-        is_gone(error) || self.failed_writes > IO_TRIES
+        (is_lost_file(error) && !is_io) || self.failed_writes > IO_TRIES
     }
 
     /// Gives the task back as well as it can be done at once; never counts as a failure.

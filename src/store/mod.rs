@@ -53,7 +53,7 @@ pub use view::{
     Outcomes, RunningStatus, States, TaskSpan, TaskState,
 };
 pub(crate) use view::{EndedInput, outcomes_of_done_file, outcomes_of_input};
-pub(crate) use workers::{Progress, WorkerFile, forget_dead_workers, place_of};
+pub(crate) use workers::{Kept, Progress, WorkerFile, forget_dead_workers, place_of};
 #[cfg(any(test, fuzzing))]
 pub(crate) use {
     outcomes::accepted,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::claim::{Identity, take_lock};
 use crate::clock::wall_millis;
-use crate::fs::{DirRef, FileRef, Flock, os};
+use crate::fs::{DirRef, FileRef, Flock, is_gone, os};
 use crate::layout::WORKERS;
 use crate::name::{Attempt, TaskId, WorkerId};
 use crate::record::ProcessMark;
@@ -41,8 +41,22 @@ pub(crate) struct WorkerFile {
     dir: DirRef,
     name: String,
     file: FileRef,
+    /// Whether its lock was ours when it was made.
     locked: bool,
+    /// Its first line.
+    record: Vec<u8>,
     written: u64,
+}
+
+/// What became of the lock of a worker's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is ours, as before.
+    Yes,
+    /// It was lost, and is ours again.
+    Again,
+    /// It is not ours.
+    No,
 }
 
 impl WorkerFile {
@@ -67,17 +81,44 @@ impl WorkerFile {
             file,
             locked,
             written: text.len() as u64,
+            record: text,
         })
     }
 
-    /// Says whether the worker holds the lock of its file.
+    /// Says whether its lock was ours when it was made.
     pub(crate) fn is_locked(&self) -> bool {
         self.locked
     }
 
-    /// Says whether somebody else has the lock by now: the file server took this host for dead.
-    pub(crate) fn has_lost_lock(&self) -> bool {
-        self.locked && matches!(self.file.try_lock(), Ok(Flock::Busy))
+    /// Asks for the lock once more; that alone tells whether it was lost. A file server drops the locks of a host that was
+    /// silent for its lease, and the file itself may have been taken for that of a dead worker.
+    pub(crate) fn keep_lock(&mut self) -> Kept {
+        if !self.locked {
+            return Kept::No;
+        }
+        if matches!(self.file.try_lock(), Ok(Flock::Held))
+            && self.file.fresh().is_ok_and(|stat| stat.links > 0)
+        {
+            return Kept::Yes;
+        }
+        // A descriptor whose lock was lost stays broken.
+        match self.open_anew() {
+            Ok(()) if take_lock(&self.file) => Kept::Again,
+            _ => Kept::No,
+        }
+    }
+
+    fn open_anew(&mut self) -> io::Result<()> {
+        match self.dir.open_write(&self.name) {
+            Ok(file) => self.file = file,
+            Err(error) if is_gone(&error) => {
+                self.file = self.dir.create(&self.name)?;
+                self.file.write_at(0, &self.record)?;
+                self.written = self.record.len() as u64;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Shows a sign of life.

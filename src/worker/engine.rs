@@ -194,7 +194,7 @@ impl<W> Engine<W> {
     fn new(
         config: WorkerConfig,
         store: &Store,
-        mut me: Identity,
+        me: Identity,
         worker: W,
         ended: Sender<SlotEnd>,
     ) -> Result<Engine<W>> {
@@ -216,7 +216,8 @@ impl<W> Engine<W> {
             .inspect_err(|error| tell_trouble(&config, "the journal", error))
             .ok();
         let is_locked = file.as_ref().is_some_and(WorkerFile::is_locked);
-        me.lock_speaks = store.kind() == FsKind::Network && is_locked;
+        me.lock_speaks
+            .store(store.kind() == FsKind::Network && is_locked, Ordering::SeqCst);
         let desk = Desk::new(&config, store, &me);
         Ok(Engine {
             store: store.clone(),

@@ -13,7 +13,7 @@ use crate::error::{IoContext, Result};
 use crate::fs::FsKind;
 use crate::layout::Kind;
 use crate::observe::Event;
-use crate::store::{Progress, Pulse, WorkerFile, push_failure};
+use crate::store::{Kept, Progress, Pulse, push_failure};
 use crate::wait::{How, lock};
 
 /// Ends the keeper's thread.
@@ -121,9 +121,7 @@ fn all_running<W>(engine: &Engine<W>) -> Vec<Arc<Running>> {
 
 fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
     let running = all_running(engine);
-    // Only asking for it again tells.
-    let has_lost_lock =
-        engine.me.lock_speaks && lock(&engine.file).as_ref().is_some_and(WorkerFile::has_lost_lock);
+    let has_lost_lock = keep_lock(engine);
     for attempt in &running {
         // Short attempts pay nothing.
         if now.since(attempt.begun) < beats.every {
@@ -158,6 +156,20 @@ fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
     if let Err(error) = engine.heed_signs() {
         trouble(engine, "the stop file could not be looked for", &error);
     }
+}
+
+/// Keeps the lock that speaks for this worker's attempts; says whether it was lost. As long as it cannot be had again,
+/// each new attempt has a lock of its own.
+fn keep_lock<W>(engine: &Engine<W>) -> bool {
+    if engine.store.kind() == FsKind::Local {
+        return false;
+    }
+    let kept = match lock(&engine.file).as_mut().filter(|file| file.is_locked()) {
+        Some(file) => file.keep_lock(),
+        None => return false,
+    };
+    engine.me.lock_speaks.store(kept != Kept::No, Ordering::SeqCst);
+    kept != Kept::Yes
 }
 
 fn tell_lock_lost<W>(engine: &Engine<W>, attempt: &Running) {

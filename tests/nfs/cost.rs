@@ -73,8 +73,8 @@ fn run(version: &str, number: u64, workers: usize) -> Option<(Calls, Calls)> {
     let mut site = Site::take(&format!("cost-{number}-{workers}"), version, "")?;
     let before: Vec<Calls> = site.rig().clients().iter_mut().map(Calls::of).collect();
     let master = site.start_master(0, tasks(number, Act::Work(0)));
-    // Workers that wait for a store would count its absence.
-    site.wait_for_store(0);
+    // All inputs are there before the workers begin, so that they wait for nothing.
+    site.wait_for_inputs(0);
     let role = || Role::Worker {
         slots: 1,
         idle_exit: 600,

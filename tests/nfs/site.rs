@@ -198,11 +198,12 @@ impl Site {
         }
     }
 
-    /// Waits until the store is there: its makers put `store.json` into place last.
+    /// Waits until all inputs of the first round are in the store.
     #[track_caller]
-    pub(crate) fn wait_for_store(&mut self, client: usize) {
+    pub(crate) fn wait_for_inputs(&mut self, client: usize) {
         let script = format!(
-            "n=0; until ls {} 2>/dev/null | grep -q store.json; do n=$((n+1)); [ $n -lt 600 ] || exit 1; sleep 0.1; done",
+            "n=0; until ls {}/rounds/000000 2>/dev/null | grep -q round.json; do n=$((n+1)); [ $n -lt 1200 ] || exit 1; \
+             sleep 0.1; done",
             self.store()
         );
         self.client(client).run(&script).unwrap();

@@ -20,7 +20,7 @@ const ALWAYS: usize = usize::MAX;
 const PARKED: [Errno; 4] = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::ACCESS];
 /// What is not known to last.
 const UNKNOWN: [Errno; 4] = [Errno::INTR, Errno::AGAIN, Errno::NOMEM, Errno::MFILE];
-const LOST: [Errno; 3] = [Errno::NOENT, Errno::STALE, Errno::IO];
+const LOST: [Errno; 4] = [Errno::NOENT, Errno::STALE, Errno::IO, Errno::BADF];
 const NO_LINKS: [Errno; 3] = [Errno::PERM, Errno::OPNOTSUPP, Errno::MLINK];
 
 /// An attempt with all its outputs, about to be published.

@@ -61,7 +61,7 @@ fn worker_goes_on_while_it_blocks(verb: &'static str) {
     let me = Identity {
         id: holder.process.me.id.clone(),
         process,
-        lock_speaks: false,
+        lock_speaks: Arc::default(),
     };
     let claim = holder.claim_as(&me, 0, 1);
     let sim = world.process("b").sim;

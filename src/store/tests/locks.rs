@@ -11,7 +11,7 @@ use crate::fs::sim::{Fault, FlockMode};
 use crate::fs::{Flock, os};
 use crate::name::Attempt;
 use crate::record::ProcessMark;
-use crate::store::{Claim, Identity, Published, Pulse, WorkerFile, read_header};
+use crate::store::{Claim, Identity, Kept, Published, Pulse, WorkerFile, read_header};
 use crate::wait::lock;
 
 const LEASE: u64 = super::world::LEASE.as_secs();
@@ -121,7 +121,7 @@ fn lock_silently_lost_and_given_up_the_first_outcome_wins() {
 /// Claims the first input file, with a lock of its own or one that the worker's file speaks for.
 fn claim_by_lock(bench: &Bench, lock_speaks: bool) -> Claim {
     let me = Identity {
-        lock_speaks,
+        lock_speaks: Arc::new(lock_speaks.into()),
         ..bench.process.me.clone()
     };
     let claim = bench.claim_as(&me, 0, 1);
@@ -172,7 +172,7 @@ fn worker_whose_lock_was_lost_is_given_up_and_its_outcome_counts() {
     let world = published(Place::Network);
     let (holder, watcher) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
     let file = WorkerFile::make(&holder.store, &holder.process.me, 1).unwrap();
-    assert!(file.is_locked() && !file.has_lost_lock());
+    assert!(file.is_locked());
     let claim = claim_by_lock(&holder, true);
     let mut looks = 0;
     let given_up = watcher.watch(&world, 0, LEASE, || {
@@ -185,6 +185,44 @@ fn worker_whose_lock_was_lost_is_given_up_and_its_outcome_counts() {
     assert!(given_up.is_some_and(|second| second >= 21), "{given_up:?}");
     assert_eq!(holder.publish(claim), Published::First);
     world.end_well(0);
+}
+
+/// A worker that was cut off comes back: its lock is taken again with a new descriptor, or at least not spoken of.
+#[test]
+fn lock_of_a_worker_that_was_lost_is_taken_again() {
+    let world = published(Place::Network);
+    let (holder, other) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
+    let mut file = WorkerFile::make(&holder.store, &holder.process.me, 1).unwrap();
+    assert_eq!(file.keep_lock(), Kept::Yes);
+    // The descriptor takes no lock any more.
+    holder
+        .process
+        .sim
+        .fail_each("try_lock", 1, Fault::Before(Errno::IO));
+    assert_eq!(file.keep_lock(), Kept::Again);
+    assert_eq!(file.keep_lock(), Kept::Yes);
+    file.touch().unwrap();
+    // Somebody else has it.
+    world.disk.lose_locks(&holder.process.sim);
+    let workers = other.store.root().open_dir("workers").unwrap();
+    let name = holder.process.me.id.to_string();
+    let taken = workers.open_write(&name).unwrap();
+    assert_eq!(taken.try_lock().unwrap(), Flock::Held);
+    assert_eq!(file.keep_lock(), Kept::No);
+    drop(taken);
+    assert_ne!(file.keep_lock(), Kept::No);
+    // A new master took its file for that of a dead worker.
+    workers.unlink(&name).unwrap();
+    assert_eq!(file.keep_lock(), Kept::Again);
+    assert!(
+        holder
+            .store
+            .status()
+            .unwrap()
+            .workers
+            .iter()
+            .any(|worker| worker.worker == name)
+    );
 }
 
 fn node_local_locks(lock_speaks: bool) {
@@ -309,7 +347,7 @@ fn with_mark(bench: &Bench, process: ProcessMark) -> Identity {
     Identity {
         id: bench.process.me.id.clone(),
         process,
-        lock_speaks: false,
+        lock_speaks: Arc::default(),
     }
 }
 

@@ -174,7 +174,7 @@ impl World {
             me: Identity {
                 id,
                 process,
-                lock_speaks: false,
+                lock_speaks: Arc::default(),
             },
         }
     }
