@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{races, rules};
+use crate::{limits, races, rules};
 
 /// A small tree of files, removed at the end.
 struct Tree(PathBuf);
@@ -364,6 +364,33 @@ fn races_without_a_test_are_found() {
     );
     assert_found(
         &races::races(&tree.0, "docs/none.md"),
+        &["docs/none.md:1: the page is missing"],
+    );
+}
+
+#[test]
+fn limits_that_stand_elsewhere_are_found() {
+    let page = "# Limits\n\n`src/none.rs` `NONE`\n\n| what | limit | where |\n|---|---|---|\n\
+                | a row | 64 MiB | `src/table.rs` `LONGEST`, `longest` |\n\
+                | a value | 4 GiB | `src/table.rs` `LONG`, `LONGER`; `src/gone.rs` `LONGEST` |\n\
+                | `--flag` | none | |\n";
+    let tree = Tree::new(&[
+        ("docs/limits.md", page),
+        (
+            "src/table.rs",
+            "// const LONGER\nconst LONGEST: u64 = 1;\nstruct Table {\n    longest: u64,\n}\n",
+        ),
+    ]);
+    assert_found(
+        &limits::limits(&tree.0, "docs/limits.md"),
+        &[
+            "docs/limits.md:8: `LONG`: not in src/table.rs",
+            "docs/limits.md:8: `LONGER`: not in src/table.rs",
+            "docs/limits.md:8: `src/gone.rs`: no such file",
+        ],
+    );
+    assert_found(
+        &limits::limits(&tree.0, "docs/none.md"),
         &["docs/none.md:1: the page is missing"],
     );
 }
