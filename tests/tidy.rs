@@ -6,6 +6,8 @@
 
 #[path = "tidy/can_fail.rs"]
 mod can_fail;
+#[path = "tidy/limits.rs"]
+mod limits;
 #[path = "tidy/races.rs"]
 mod races;
 #[path = "tidy/rules.rs"]
@@ -304,5 +306,14 @@ fn every_race_has_a_test_that_is_there() {
         &races::races(root(), "docs/races.md"),
         "a race without a test comes back, and a page that names tests of yesterday is believed",
         "name the test as it is called now; if it is gone, the race needs another one",
+    );
+}
+
+#[test]
+fn every_limit_stands_where_its_page_says() {
+    hold(
+        &limits::limits(root(), "docs/limits.md"),
+        "a page of numbers is believed, so it must lead to the place where the number can be looked up",
+        "name the file and the constant as they are called now, and look whether the number is still right",
     );
 }

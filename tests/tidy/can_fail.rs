@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{races, rules};
+use crate::{limits, races, rules};
 
 /// A small tree of files, removed at the end.
 struct Tree(PathBuf);
@@ -329,7 +329,9 @@ fn races_without_a_test_are_found() {
                 | cut off | lost | `model::sound::three` |\n\
                 | helper | x | `it::many::helper`, `policy::tests::late`, `policy::tests::later` |\n\
                 | gone | x | `it::gone::two`, `command::journey::all`, `store::tests::twins::in_a_comment` |\n\
-                | real NFS | x | to come in `tests/nfs` |\n| nothing | x | reasons |\n";
+                | real NFS | x | to come in `tests/nfs` |\n| nothing | x | reasons |\n\
+                | calls fail | x | `faults::kills::each`, `faults::kills::every` |\n\
+                | real kernels | x | `nfs::death::power`, `nfs::death::mount`, `nfs::birth::power` |\n";
     let tree = Tree::new(&[
         ("docs/races.md", page),
         (
@@ -339,6 +341,11 @@ fn races_without_a_test_are_found() {
         ("src/policy.rs", "mod tests {\n    #[test]\n    fn late() {}\n}\n"),
         ("tests/it/many.rs", "#[test]\nfn two() {}\nfn helper() {}\n"),
         ("tests/model/sound.rs", "#[test]\nfn two() {}\n"),
+        ("tests/faults/kills.rs", "#[test]\nfn each() {}\n"),
+        (
+            "tests/nfs/death.rs",
+            "#[test]\nfn power() {}\nfn mount(version: &str) {}\n",
+        ),
         ("cli/tests/command/journey.rs", "#[test]\nfn all() {}\n"),
     ]);
     assert_found(
@@ -350,10 +357,40 @@ fn races_without_a_test_are_found() {
             "docs/races.md:10: `it::gone::two`: no such module",
             "docs/races.md:10: `store::tests::twins::in_a_comment`: no such test",
             "docs/races.md:12: nothing: no test",
+            "docs/races.md:13: `faults::kills::every`: no such test in tests/faults/kills.rs",
+            "docs/races.md:14: `nfs::death::mount`: it is no test",
+            "docs/races.md:14: `nfs::birth::power`: no such module",
         ],
     );
     assert_found(
         &races::races(&tree.0, "docs/none.md"),
+        &["docs/none.md:1: the page is missing"],
+    );
+}
+
+#[test]
+fn limits_that_stand_elsewhere_are_found() {
+    let page = "# Limits\n\n`src/none.rs` `NONE`\n\n| what | limit | where |\n|---|---|---|\n\
+                | a row | 64 MiB | `src/table.rs` `LONGEST`, `longest` |\n\
+                | a value | 4 GiB | `src/table.rs` `LONG`, `LONGER`; `src/gone.rs` `LONGEST` |\n\
+                | `--flag` | none | |\n";
+    let tree = Tree::new(&[
+        ("docs/limits.md", page),
+        (
+            "src/table.rs",
+            "// const LONGER\nconst LONGEST: u64 = 1;\nstruct Table {\n    longest: u64,\n}\n",
+        ),
+    ]);
+    assert_found(
+        &limits::limits(&tree.0, "docs/limits.md"),
+        &[
+            "docs/limits.md:8: `LONG`: not in src/table.rs",
+            "docs/limits.md:8: `LONGER`: not in src/table.rs",
+            "docs/limits.md:8: `src/gone.rs`: no such file",
+        ],
+    );
+    assert_found(
+        &limits::limits(&tree.0, "docs/none.md"),
         &["docs/none.md:1: the page is missing"],
     );
 }

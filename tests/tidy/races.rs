@@ -9,6 +9,7 @@ use crate::source::{is_word, mask};
 const PLACES: &[(&str, &str)] = &[
     ("it", "tests/it"),
     ("model", "tests/model"),
+    ("faults", "tests/faults"),
     ("nfs", "tests/nfs"),
     ("command", "cli/tests/command"),
     ("cli", "cli/src"),
