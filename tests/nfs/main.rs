@@ -23,3 +23,5 @@ mod program;
 mod restart;
 /// A place for one test: the rig, mounted, with a store and with what its processes noted.
 mod site;
+/// The torture that ships with the command, on three clients.
+mod torture;

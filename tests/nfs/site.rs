@@ -202,11 +202,11 @@ impl Site {
     #[track_caller]
     pub(crate) fn wait_for_inputs(&mut self, client: usize) {
         let script = format!(
-            "n=0; until ls {}/rounds/000000 2>/dev/null | grep -q round.json; do n=$((n+1)); [ $n -lt 1200 ] || exit 1; \
+            "n=0; until ls {}/rounds/000000 2>/dev/null | grep -q round.json; do n=$((n+1)); [ $n -lt 2400 ] || exit 1; \
              sleep 0.1; done",
             self.store()
         );
-        self.client(client).run(&script).unwrap();
+        self.client(client).spawn(&script).unwrap().finish(LONG).unwrap();
     }
 }
 

@@ -146,6 +146,8 @@ fn check(name: &str) -> Result<(), (String, &'static str)> {
         Err((format!("`{shown}` would be an option and no host"), hint))
     } else if host.is_empty() {
         Err((format!("`{shown}` has no host behind the @"), FORM))
+    } else if name.matches('@').count() > 1 {
+        Err((format!("`{shown}` has two @"), FORM))
     } else if name.contains("..") {
         Err((format!("`{shown}` has two dots together"), FORM))
     } else {

@@ -182,7 +182,7 @@ impl Guest {
             image: Image::get()?,
             hub: Hub::default(),
             shared: shared.to_owned(),
-            disk: Some(new_disk(&shared.join("disk"), disk_mib)?),
+            disk: Some(new_disk(&shared.join("disk.image"), disk_mib)?),
             memory_mib: 256,
             lease: Duration::from_secs(10),
             runs: None,
