@@ -207,14 +207,27 @@ impl Claim {
 
     /// Writes what was appended since the last time.
     ///
-    /// Always at the offset it belongs to, so that a write that failed halfway is mended by the next.
+    /// After an error all is written again, at the offsets where it belongs: what is told of may be an earlier write.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.flushed < self.content.len() {
-            self.file
-                .write_at(self.flushed as u64, &self.content[self.flushed..])?;
-            self.flushed = self.content.len();
+            let new = &self.content[self.flushed..];
+            let written = self.file.write_at(self.flushed as u64, new);
+            self.flushed = if written.is_ok() { self.content.len() } else { 0 };
+            written?;
         }
         Ok(())
+    }
+
+    /// Brings what was written to the disk, or to the file server.
+    ///
+    /// A kernel tells once that it could not, and drops those bytes: a later sync succeeds without them. So after an error
+    /// nothing counts as written.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let synced = self.file.sync_data();
+        if synced.is_err() {
+            self.flushed = 0;
+        }
+        synced
     }
 
     /// Notes the positions at which earlier attempts were lost, for the attempt after this one.
@@ -254,8 +267,8 @@ impl Claim {
     }
 
     /// Brings the header to the file server, so that other hosts can read who holds this attempt.
-    pub(crate) fn show_holder(&self) -> io::Result<()> {
-        match self.file.sync_data() {
+    pub(crate) fn show_holder(&mut self) -> io::Result<()> {
+        match self.flush().and_then(|()| self.sync()) {
             // That is told by the heartbeat.
             Err(error) if is_lost_file(&error) => Ok(()),
             answer => answer,
@@ -307,7 +320,7 @@ impl Claim {
             .flush()
             .and_then(|()| match store.kind() {
                 // Whoever sees the marker reads the records, and others would see the name before the bytes.
-                FsKind::Network => self.file.sync_data(),
+                FsKind::Network => self.sync(),
                 FsKind::Local => Ok(()),
             })
             .or_else(|error| match self.has_lost_file(&error) {

@@ -75,13 +75,9 @@ impl Claim {
         if store.file().publish == PublishBy::Rename {
             return self.publish_by_rename(store);
         }
-        let written = self.flush().and_then(|()| {
-            if store.syncs_data() {
-                self.file.sync_data()
-            } else {
-                Ok(())
-            }
-        });
+        let written = self
+            .flush()
+            .and_then(|()| if store.syncs_data() { self.sync() } else { Ok(()) });
         match written {
             Ok(()) => {}
             Err(error) if is_lost_file(&error) => return self.publish_anew(store),

@@ -278,11 +278,18 @@ impl File for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.step("sync_data", |disk, node| {
+        let synced = self.step("sync_data", |disk, node| {
             disk.check_bytes(self.open)?;
             disk.tree.sync(node);
             Ok(())
-        })
+        });
+        if synced.is_err() {
+            let mut disk = self.process.disk().lock();
+            if let Ok(node) = disk.of_open(self.open).map(|open| open.node) {
+                disk.tree.drop_unsynced(node);
+            }
+        }
+        synced
     }
 
     fn touch(&self) -> io::Result<()> {

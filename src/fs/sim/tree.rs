@@ -384,6 +384,14 @@ impl Tree {
         self.node_mut(id).body.sync();
     }
 
+    /// Drops the bytes that a sync could not bring to the disk. A kernel does so: it tells of them once, and a later sync
+    /// succeeds without them.
+    pub(super) fn drop_unsynced(&mut self, id: NodeId) {
+        let before = self.node(id).body.len();
+        self.node_mut(id).body.lose_what_was_not_synced();
+        self.used = self.used + self.node(id).body.len() - before;
+    }
+
     pub(super) fn sync_all(&mut self) {
         self.nodes.iter_mut().for_each(|inode| inode.body.sync());
     }
