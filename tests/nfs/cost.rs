@@ -119,11 +119,15 @@ fn a_task_costs_at_most_fifteen_calls_however_many_tasks_and_workers_there_are_v
         assert_eq!(of_workers.named("RENAME"), 0, "{of_workers}");
         seen.push(of_workers.per(number));
     }
-    let (least, most) = (
-        seen.iter().copied().fold(f64::MAX, f64::min),
-        seen.iter().copied().fold(0.0, f64::max),
+    let [few, many, crowded] = seen[..] else {
+        unreachable!("three runs")
+    };
+    assert!(many <= 1.1 * few, "it grows with the number of tasks: {seen:?}");
+    // Workers that share a shard cost each other what their clients know of it.
+    assert!(
+        crowded <= 1.6 * many,
+        "it grows with the number of workers: {seen:?}"
     );
-    assert!(most <= 1.2 * least, "it grows: {seen:?}");
 }
 
 /// What it looks at does not change, so that its client's cache answers most of what it asks.

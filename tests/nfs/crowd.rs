@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::program::Act;
-use crate::site::{Site, tasks};
+use crate::site::{Site, runs_all, tasks};
 
 #[test]
 fn twelve_workers_on_three_clients_run_two_thousand_tasks_once_each_v3() {
@@ -17,12 +17,16 @@ fn twelve_workers_on_three_clients_run_two_thousand_tasks_once_each_v42() {
 
 #[test]
 fn twelve_workers_on_three_clients_run_two_thousand_tasks_once_each_v3_noac() {
-    crowd("3", "noac");
+    if runs_all() {
+        crowd("3", "noac");
+    }
 }
 
 #[test]
 fn twelve_workers_on_three_clients_run_two_thousand_tasks_once_each_v42_noac() {
-    crowd("4.2", "noac");
+    if runs_all() {
+        crowd("4.2", "noac");
+    }
 }
 
 fn crowd(version: &str, options: &str) {

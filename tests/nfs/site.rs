@@ -222,6 +222,15 @@ pub(crate) fn has_guests() -> bool {
     why.is_none()
 }
 
+/// Says whether tests run too that show little more than others do: CI has no time for them.
+pub(crate) fn runs_all() -> bool {
+    let all = std::env::var("FLOCKWORK_TEST_NFS").is_ok_and(|which| which == "all");
+    if !all {
+        println!("skipped: this one runs with FLOCKWORK_TEST_NFS=all");
+    }
+    all
+}
+
 fn boot() -> Rig {
     let plan = Plan::default()
         .clients(CLIENTS)
