@@ -9,6 +9,7 @@
 //! What it does not simulate: symbolic links and FIFOs, attributes that an NFS client remembers. Calls block only
 //! where a test says so (`SimProcess::hold_each`).
 
+mod body;
 mod client;
 mod disk;
 mod handles;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::body::Body;
 use crate::fs::Stat;
 
 /// The number of an inode; never used twice.
@@ -74,55 +75,6 @@ impl Inode {
             opens: 0,
             mtime: now,
             body,
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Body {
-    File {
-        bytes: Arc<Vec<u8>>,
-        synced: Arc<Vec<u8>>,
-    },
-    Dir {
-        names: Names,
-        synced: Names,
-    },
-}
-
-impl Body {
-    fn new_file() -> Body {
-        Body::File {
-            bytes: Arc::default(),
-            synced: Arc::default(),
-        }
-    }
-
-    fn new_dir() -> Body {
-        Body::Dir {
-            names: Arc::default(),
-            synced: Arc::default(),
-        }
-    }
-
-    fn len(&self) -> u64 {
-        match self {
-            Body::File { bytes, .. } => bytes.len() as u64,
-            Body::Dir { .. } => 0,
-        }
-    }
-
-    fn sync(&mut self) {
-        match self {
-            Body::File { bytes, synced } => *synced = Arc::clone(bytes),
-            Body::Dir { names, synced } => *synced = Arc::clone(names),
-        }
-    }
-
-    fn lose_what_was_not_synced(&mut self) {
-        match self {
-            Body::File { bytes, synced } => *bytes = Arc::clone(synced),
-            Body::Dir { names, synced } => *names = Arc::clone(synced),
         }
     }
 }
