@@ -1,6 +1,7 @@
 //! The names in a directory, as they are now, also where other hosts make them.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{self as sys, Advice, Mode, OFlags};
@@ -16,11 +17,19 @@ use rustix::fs::{self as sys, Advice, Mode, OFlags};
 /// Those of opening and reading it.
 pub(crate) fn names(dir: &Path) -> io::Result<Vec<String>> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
-    let opened = sys::open(dir, flags, Mode::empty())?;
+    names_in(&sys::open(dir, flags, Mode::empty())?)
+}
+
+/// The same, of a directory that is held open.
+///
+/// # Errors
+///
+/// Those of reading it.
+pub(crate) fn names_in(dir: &OwnedFd) -> io::Result<Vec<String>> {
     // Where that cannot be asked for, nothing is kept.
-    let _ = sys::fadvise(&opened, 0, None, Advice::DontNeed);
+    let _ = sys::fadvise(dir, 0, None, Advice::DontNeed);
     let mut names = Vec::new();
-    for entry in sys::Dir::new(opened)? {
+    for entry in sys::Dir::read_from(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_str().ok();
         names.extend(

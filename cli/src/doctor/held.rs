@@ -10,6 +10,8 @@ use rustix::fs::{
     self as sys, AtFlags, Mode, OFlags, RenameFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW,
 };
 
+use crate::listing;
+
 /// A held directory. No name is followed if it is a symbolic link.
 #[derive(Debug)]
 pub(super) struct Held(OwnedFd);
@@ -77,23 +79,9 @@ impl Held {
         Ok(text)
     }
 
-    /// Lists it from a fresh opendir: that makes an NFS client look again. Names that are no UTF-8 are not ours.
-    ///
-    /// What the client keeps of it is dropped first. On NFSv3 a name that was made in the same tick of the server's
-    /// clock as the change before may be missing there, for as long as the directory does not change.
+    /// Lists it afresh. Names that are no UTF-8 are not ours.
     pub(super) fn list(&self) -> io::Result<Vec<String>> {
-        // Where that cannot be asked for, nothing is kept.
-        let _ = sys::fadvise(&self.0, 0, None, sys::Advice::DontNeed);
-        let mut names = Vec::new();
-        for entry in sys::Dir::read_from(&self.0)? {
-            let entry = entry?;
-            let name = entry.file_name().to_str().ok();
-            names.extend(
-                name.filter(|name| !matches!(*name, "." | ".."))
-                    .map(str::to_owned),
-            );
-        }
-        Ok(names)
+        listing::names_in(&self.0)
     }
 
     /// Says by a plain stat whether a name is there.
