@@ -26,4 +26,5 @@ mod scenario;
 /// strace: which calls are made, and which are answered with an error.
 mod strace;
 /// Waiting for what other processes do.
+#[path = "../it/wait.rs"]
 mod wait;

@@ -10,7 +10,7 @@ use crate::errands::{Doer, Giver, tell_event};
 use crate::processes::{Listener, Order, Process, Role, master_config, settings, worker_config};
 use crate::proof::{self, Seen};
 use crate::strace::{Fate, Rule, Strace};
-use crate::wait::wait_until;
+use crate::wait::{LONG, wait_until};
 
 /// A victim that has neither ended nor parked by then has what it needs taken away: the faults.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -184,7 +184,7 @@ impl Victim {
         let process = Process::start(&site.order(role));
         let log = site.dir.path().join("strace");
         // What it does before is not ours: loading libraries, and what tests print.
-        wait_until("the victim to begin", LIMIT, || site.listener.has_said("ready"));
+        wait_until("the victim to begin", LONG, || site.listener.has_said("ready"));
         let strace = match rule {
             Some(rule) => Strace::inject(process.pid(), &log, rule),
             None => Strace::watch(process.pid(), &log),
