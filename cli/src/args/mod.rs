@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and nothing done with it.
 
 mod help;
+mod hosts;
 mod read;
 mod steer;
 mod sweep;
@@ -10,6 +11,7 @@ mod work;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
+pub(crate) use hosts::{HostFlags, SshFlags};
 pub(crate) use read::{
     As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ShowArgs, Sort,
     StateArg, StatusArgs, WorkersArgs,

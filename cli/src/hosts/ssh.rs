@@ -1,0 +1,317 @@
+//! The system's ssh: how it is called, one connection for several steps, and what its end means.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flockwork::app::exit::{Failed, NOT_OK};
+use tempfile::TempDir;
+
+use super::Host;
+use super::process::{Ended, Heard, Talk};
+use super::trouble::{SSH_FAILED, Trouble, Why};
+use crate::args::SshFlags;
+use crate::words;
+
+/// A connection that carries nothing is asked for a sign of life so often, and given up after as many times.
+const ALIVE_EVERY: u32 = 5;
+const ALIVE_TIMES: u32 = 3;
+/// A shared connection stays so long after its last use.
+const PERSIST: Duration = Duration::from_secs(60);
+/// The first line of what runs there: from then on ssh has done its part.
+const HELLO: &str = "flockwork-hello";
+
+/// How hosts are reached.
+#[derive(Debug)]
+pub(crate) struct Ssh {
+    program: OsString,
+    options: Vec<OsString>,
+    connect_timeout: Duration,
+    /// Where the sockets of shared connections are. A socket's path has at most 107 bytes, so it is short.
+    sockets: Option<TempDir>,
+}
+
+/// What came of a script that was run on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Its lines on stdout.
+    pub(crate) lines: Vec<String>,
+    /// Its exit status, as a shell has it.
+    pub(crate) status: i32,
+    /// The end of its stderr.
+    pub(crate) stderr: String,
+}
+
+impl Answer {
+    /// Returns the last line of stderr, fit to be shown.
+    pub(crate) fn last_words(&self) -> String {
+        let mut lines = self.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+        words::tame(lines.next_back().unwrap_or_default(), 160)
+    }
+}
+
+impl Ssh {
+    /// Gets ready; `shared` says that each host is reached several times, over one connection.
+    ///
+    /// # Errors
+    ///
+    /// If the directory for shared connections cannot be made.
+    pub(crate) fn new(flags: &SshFlags, shared: bool) -> Result<Ssh, Failed> {
+        let mut options: Vec<OsString> = Vec::new();
+        if let Some(config) = &flags.ssh_config {
+            options.extend(["-F".into(), config.into()]);
+        }
+        // The first value that ssh is given counts, so what the user types comes first.
+        for option in &flags.ssh_option {
+            options.extend(["-o".into(), option.into()]);
+        }
+        let seconds = flags.connect_timeout.as_secs().max(1);
+        for option in [
+            // Nobody is there to answer a question.
+            "BatchMode=yes".to_owned(),
+            format!("ConnectTimeout={seconds}"),
+            format!("ServerAliveInterval={ALIVE_EVERY}"),
+            format!("ServerAliveCountMax={ALIVE_TIMES}"),
+            "LogLevel=ERROR".to_owned(),
+            "ForwardX11=no".to_owned(),
+            "ClearAllForwardings=yes".to_owned(),
+            "RequestTTY=no".to_owned(),
+        ] {
+            options.extend(["-o".into(), option.into()]);
+        }
+        let sockets = match shared {
+            true => Some(sockets()?),
+            false => None,
+        };
+        if let Some(sockets) = &sockets {
+            let mut path: OsString = "ControlPath=".into();
+            path.push(sockets.path().join("%C"));
+            options.extend(["-o".into(), "ControlMaster=auto".into(), "-o".into(), path]);
+            let persist = format!("ControlPersist={}", PERSIST.as_secs());
+            options.extend(["-o".into(), persist.into()]);
+        }
+        Ok(Ssh {
+            program: flags.ssh.clone(),
+            options,
+            connect_timeout: flags.connect_timeout,
+            sockets,
+        })
+    }
+
+    /// Returns the command that runs a script on a host, by a plain `sh` whatever the user's shell is. The script is one
+    /// line; `arguments` are its `$1` and so on, and no shell reads them.
+    pub(crate) fn command(&self, host: &Host, script: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.options).args(self.place(host));
+        command
+            .arg("--")
+            .arg(&host.address)
+            .arg(remote(script, arguments));
+        command
+    }
+
+    fn place(&self, host: &Host) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(user) = &host.user {
+            words.extend(["-l".into(), user.into()]);
+        }
+        if let Some(port) = host.port {
+            words.extend(["-p".into(), port.to_string().into()]);
+        }
+        words
+    }
+
+    /// Starts a script on a host and waits until it runs: what it then writes to stdout can be heard.
+    ///
+    /// # Errors
+    ///
+    /// Why the host could not be reached, or why nothing can be run there.
+    pub(crate) fn talk(&self, host: &Host, script: &str, arguments: &[&str]) -> Result<Talk, Trouble> {
+        let script = format!("echo {HELLO}; {script}");
+        let mut talk = Talk::start(self.command(host, &script, arguments)).map_err(|error| {
+            let program = self.program.to_string_lossy();
+            Trouble::new(
+                Why::Here,
+                format!("cannot start {}: {error}", words::tame(&program, 80)),
+            )
+        })?;
+        // Connecting has its own limit; after it come keys, and a shell that reads its files.
+        let until = Instant::now() + self.connect_timeout * 2 + Duration::from_secs(5);
+        loop {
+            match talk.hear(until) {
+                Heard::Line(line) if line == HELLO => return Ok(talk),
+                // What the shell's own files write.
+                Heard::Line(_) => {}
+                Heard::End => break,
+                Heard::Silence => {
+                    talk.hush();
+                    return Err(Trouble::new(Why::Timeout, "connected, but no shell answers"));
+                }
+            }
+        }
+        let ended = talk.end(until);
+        Err(match code(&ended) {
+            Some(SSH_FAILED) => Trouble::of_ssh(&ended.stderr),
+            None => Trouble::new(Why::Timeout, "connected, but no shell answers"),
+            Some(status) => {
+                let said = words::tame(ended.stderr.lines().next_back().unwrap_or_default(), 160);
+                Trouble::there(format!("its shell runs no commands: exit {status} {said:?}"))
+            }
+        })
+    }
+
+    /// Runs a script on a host to its end.
+    ///
+    /// # Errors
+    ///
+    /// Why the host could not be reached or the connection broke, and if it took longer than the limit.
+    pub(crate) fn run(
+        &self,
+        host: &Host,
+        script: &str,
+        arguments: &[&str],
+        limit: Duration,
+    ) -> Result<Answer, Trouble> {
+        let mut talk = self.talk(host, script, arguments)?;
+        talk.hush();
+        finish(talk, limit)
+    }
+
+    /// Ends the shared connections to these hosts.
+    pub(crate) fn close(&self, hosts: &[Host]) {
+        let Some(sockets) = &self.sockets else { return };
+        let is_empty = std::fs::read_dir(sockets.path()).map_or(true, |mut names| names.next().is_none());
+        if is_empty {
+            return;
+        }
+        for host in hosts {
+            let mut command = Command::new(&self.program);
+            command.args(&self.options).args(self.place(host));
+            command.args(["-O", "exit", "--"]).arg(&host.address);
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            // What stays ends by itself after a minute.
+            let _ = command.status();
+        }
+    }
+}
+
+/// Hears the rest of a script, to its end.
+///
+/// # Errors
+///
+/// As of [`Ssh::run`].
+pub(crate) fn finish(talk: Talk, limit: Duration) -> Result<Answer, Trouble> {
+    let until = Instant::now() + limit;
+    let mut lines = Vec::new();
+    loop {
+        match talk.hear(until) {
+            Heard::Line(line) => lines.push(line),
+            Heard::End => break,
+            Heard::Silence => {
+                let limit = flockwork::app::times::short(limit);
+                return Err(Trouble::new(Why::Timeout, format!("not done after {limit}")));
+            }
+        }
+    }
+    let ended = talk.end(until.max(Instant::now() + Duration::from_secs(1)));
+    match code(&ended) {
+        Some(SSH_FAILED) | None => Err(Trouble::of_ssh(&ended.stderr)),
+        Some(status) => Ok(Answer {
+            lines,
+            status,
+            stderr: ended.stderr,
+        }),
+    }
+}
+
+fn code(ended: &Ended) -> Option<i32> {
+    ended.status?.code()
+}
+
+/// Returns what the user's shell there is given, which may be no POSIX shell.
+fn remote(script: &str, arguments: &[&str]) -> String {
+    let mut line = format!("exec /bin/sh -c {} flockwork", quoted(script));
+    for argument in arguments {
+        line.push(' ');
+        line.push_str(&quoted(argument));
+    }
+    line
+}
+
+/// Quotes a word so that sh, csh and fish read it alike.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+fn sockets() -> Result<TempDir, Failed> {
+    let made = |dir: &Path| tempfile::Builder::new().prefix("fw-").tempdir_in(dir);
+    // The user's own directory first, if it is short enough for a socket's path.
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| dir.len() <= 24);
+    let own = own.and_then(|dir| made(Path::new(&dir)).ok());
+    own.map_or_else(|| made(Path::new("/tmp")), Ok).map_err(|error| {
+        let text = format!("cannot make a directory for connections in /tmp: {error}");
+        Failed::new(NOT_OK, text, None)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_reach_the_script_whatever_they_hold() {
+        let arguments = ["a b", "it's", "$(id)", "-x", "`x`;\"", ""];
+        let script = "printf '%s\\n' \"$#\" \"$@\"";
+        let told = Command::new("sh")
+            .args(["-c", &remote(script, &arguments)])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert_eq!(told, "6\na b\nit's\n$(id)\n-x\n`x`;\"\n\n");
+    }
+
+    /// An "ssh" that has no network: it runs what it was to run there, or fails as ssh does.
+    fn fake(place: &Path, body: &str) -> Ssh {
+        use std::os::unix::fs::PermissionsExt;
+
+        let path = place.join("ssh");
+        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let flags = SshFlags {
+            ssh: path.into(),
+            ssh_config: None,
+            ssh_option: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            fanout: 1,
+        };
+        Ssh::new(&flags, false).unwrap()
+    }
+
+    const RUN: &str = "while [ \"$1\" != -- ]; do shift; done; shift 2; exec sh -c \"$*\"";
+
+    #[test]
+    fn what_ends_there_is_told_from_ssh_that_fails() {
+        let place = tempfile::tempdir().unwrap();
+        let host = Host::read("n1").unwrap();
+        let minute = Duration::from_secs(60);
+        let ssh = fake(place.path(), &format!("echo welcome; {RUN}"));
+        let answer = ssh
+            .run(&host, "echo \"$1\"; echo bad >&2; exit 3", &["x y"], minute)
+            .unwrap();
+        assert_eq!((answer.lines, answer.status), (vec!["x y".to_owned()], 3));
+        assert_eq!(answer.stderr, "bad\n");
+        let ssh = fake(
+            place.path(),
+            "echo 'ssh: connect to host n1 port 22: Connection refused' >&2; exit 255",
+        );
+        assert_eq!(ssh.run(&host, "true", &[], minute).unwrap_err().why, Why::Refused);
+        let ssh = fake(place.path(), "echo 'This account is not available.' >&2; exit 1");
+        let trouble = ssh.run(&host, "true", &[], minute).unwrap_err();
+        assert_eq!(trouble.why, Why::There);
+        assert!(trouble.text().contains("not available"), "{}", trouble.text());
+    }
+}

@@ -1,0 +1,186 @@
+//! Why a host could not be worked with, from what ssh says; pure.
+
+use crate::words;
+
+/// The status with which ssh ends when it failed itself.
+pub(crate) const SSH_FAILED: i32 = 255;
+/// The longest line of ssh that is shown.
+const LONGEST: usize = 160;
+
+/// What went wrong with a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// No address belongs to the name.
+    Unknown,
+    NoRoute,
+    Refused,
+    /// Nothing answered in time.
+    Timeout,
+    NotAuthorised,
+    /// The host has another key than the known one.
+    KeyChanged,
+    /// The host's key is not known.
+    KeyUnknown,
+    /// The connection broke, or never came to be for another reason.
+    Lost,
+    /// The host was reached, and a step failed there.
+    There,
+    /// Something here failed, such as the program ssh itself.
+    Here,
+}
+
+impl Why {
+    /// Returns a word for programs.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Why::Unknown => "unknown-host",
+            Why::NoRoute => "no-route",
+            Why::Refused => "refused",
+            Why::Timeout => "timeout",
+            Why::NotAuthorised => "not-authorised",
+            Why::KeyChanged => "host-key-changed",
+            Why::KeyUnknown => "host-key-unknown",
+            Why::Lost => "connection-lost",
+            Why::There => "failed-there",
+            Why::Here => "failed-here",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Why::Unknown => "the name is not known",
+            Why::NoRoute => "no route to the host",
+            Why::Refused => "the connection is refused: no sshd there",
+            Why::Timeout => "no answer in time",
+            Why::NotAuthorised => "not authorised",
+            Why::KeyChanged => "the host's key has changed",
+            Why::KeyUnknown => "the host's key is not known",
+            Why::Lost => "the connection broke",
+            Why::There => "failed there",
+            Why::Here => "failed here",
+        }
+    }
+
+    /// Returns what a person can do about it.
+    pub(crate) fn hint(self) -> Option<&'static str> {
+        match self {
+            Why::NotAuthorised => {
+                Some("`ssh HOST true` must work without a question: put your key there, or into an agent")
+            }
+            Why::KeyUnknown => Some("log in once by hand, or give -o StrictHostKeyChecking=accept-new"),
+            Why::KeyChanged => {
+                Some("if the host was set up anew: ssh-keygen -R HOST; if not, somebody may listen")
+            }
+            Why::Unknown => Some("check the spelling, or give it a HostName in ~/.ssh/config"),
+            _ => None,
+        }
+    }
+}
+
+/// What went wrong with a host, and the words of whoever said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) why: Why,
+    pub(crate) detail: String,
+}
+
+impl Trouble {
+    pub(crate) fn new(why: Why, detail: impl Into<String>) -> Trouble {
+        Trouble {
+            why,
+            detail: detail.into(),
+        }
+    }
+
+    /// A step failed on the host, which says why.
+    pub(crate) fn there(detail: impl Into<String>) -> Trouble {
+        Trouble::new(Why::There, detail)
+    }
+
+    /// Reads what ssh said when it ended with [`SSH_FAILED`].
+    pub(crate) fn of_ssh(stderr: &str) -> Trouble {
+        let has = |words: &str| stderr.contains(words);
+        let why = if has("IDENTIFICATION HAS CHANGED") {
+            Why::KeyChanged
+        } else if has("Host key verification failed") || has("No ED25519 host key is known") {
+            Why::KeyUnknown
+        } else if has("Permission denied (") || has("Too many authentication failures") {
+            Why::NotAuthorised
+        } else if has("Could not resolve hostname") {
+            Why::Unknown
+        } else if has("No route to host") || has("Network is unreachable") {
+            Why::NoRoute
+        } else if has("Connection refused") {
+            Why::Refused
+        } else if has("timed out") {
+            Why::Timeout
+        } else {
+            Why::Lost
+        };
+        let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+        // The warning about a changed key is long, and its last line says the least.
+        let line = match why {
+            Why::KeyChanged => None,
+            _ => lines.next_back(),
+        };
+        Trouble::new(why, words::tame(line.unwrap_or_default(), LONGEST))
+    }
+
+    /// Returns it in one line.
+    pub(crate) fn text(&self) -> String {
+        match (self.why, self.detail.as_str()) {
+            (why, "") => why.text().to_owned(),
+            (Why::There, detail) => detail.to_owned(),
+            (why, detail) => format!("{} ({detail})", why.text()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ssh_says_is_understood() {
+        for (said, why) in [
+            (
+                "ssh: connect to host h1 port 22: Connection refused\n",
+                Why::Refused,
+            ),
+            (
+                "ssh: connect to host h1 port 22: No route to host\n",
+                Why::NoRoute,
+            ),
+            (
+                "ssh: connect to host h1 port 22: Connection timed out\r\n",
+                Why::Timeout,
+            ),
+            ("Connection timed out during banner exchange\n", Why::Timeout),
+            (
+                "ssh: Could not resolve hostname nix: Name or service not known\n",
+                Why::Unknown,
+            ),
+            (
+                "fw@10.0.0.1: Permission denied (publickey).\n",
+                Why::NotAuthorised,
+            ),
+            (
+                "No ED25519 host key is known for h1 and you have requested strict checking.\nHost key verification failed.\n",
+                Why::KeyUnknown,
+            ),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n",
+                Why::KeyChanged,
+            ),
+            ("Connection closed by 10.0.0.1 port 22\n", Why::Lost),
+            ("", Why::Lost),
+        ] {
+            assert_eq!(Trouble::of_ssh(said).why, why, "{said}");
+        }
+        let trouble = Trouble::of_ssh("debug\nfw@h1: Permission denied (publickey).\n\n");
+        assert_eq!(
+            trouble.text(),
+            "not authorised (fw@h1: Permission denied (publickey).)"
+        );
+    }
+}
