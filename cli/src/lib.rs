@@ -11,6 +11,7 @@ mod exec;
 #[doc(hidden)]
 pub mod fuzz;
 mod hosts;
+mod launch;
 mod listing;
 mod master;
 mod nearest;
@@ -59,6 +60,7 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Clean(args) => verbs::clean(&args),
         Verb::Audit(args) => app::audit(&args),
         Verb::Doctor(args) => verbs::doctor(&args),
+        Verb::LaunchSsh(args) => verbs::launch_ssh(&args),
         Verb::Torture(args) => verbs::torture(&args),
         Verb::Completions { shell } => verbs::completions(shell, &args::command()),
         Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),

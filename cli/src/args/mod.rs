@@ -2,6 +2,7 @@
 
 mod help;
 mod hosts;
+mod launch_ssh;
 mod read;
 mod steer;
 mod sweep;
@@ -12,6 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
 pub(crate) use hosts::{HostFlags, SshFlags};
+pub(crate) use launch_ssh::LaunchSshArgs;
 pub(crate) use read::{
     As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ShowArgs, Sort,
     StateArg, StatusArgs, WorkersArgs,
@@ -71,6 +73,8 @@ pub(crate) enum Verb {
     Audit(flockwork::app::ReadArgs),
     Doctor(DoctorArgs),
     Torture(TortureArgs),
+    /// Start workers elsewhere
+    LaunchSsh(Box<LaunchSshArgs>),
     /// Write completions for a shell to stdout
     Completions {
         shell: clap_complete::Shell,

@@ -12,6 +12,8 @@ mod hostile;
 mod inside;
 /// From a table to its results, at once and with each verb apart.
 mod journey;
+/// Workers on hosts that ssh reaches: one that is none, for hosts that are directories.
+mod launch_ssh;
 /// What people get wrong: the text, the exit code, and nothing that was made.
 mod mistakes;
 /// Running the command, waiting for it, and reading what it says.

@@ -1,0 +1,3 @@
+//! Starting workers elsewhere.
+
+pub(crate) mod ssh;

@@ -1,0 +1,310 @@
+//! `launch ssh`: a worker on each of many hosts, asking after them, and sending them away.
+
+use std::path::Path;
+
+use flockwork::Store;
+use flockwork::app::exit::{Ended, Failed, NO_WORKER, NOT_OK, OK};
+use flockwork::app::{self, Screen, absolute};
+
+use crate::args::{Format, LaunchSshArgs};
+use crate::hosts::{self, Host, Ssh, Trouble, fan, fold};
+use crate::launch::ssh::notes::{self, Note, Notes};
+use crate::launch::ssh::platform::Programs;
+use crate::launch::ssh::{Found, Plan, Started, remove, status, stop};
+use crate::output::{self, Cell, Column, Kind, Table};
+use crate::sweep::shown;
+
+/// Runs the verb.
+pub(crate) fn launch_ssh(args: &LaunchSshArgs) -> Ended {
+    let path = app::named(args.place.store.as_deref())?;
+    let store = Store::open(&path)?;
+    let path = absolute(store.path());
+    let Some(text) = path.to_str().filter(|text| !text.contains(char::is_control)) else {
+        return Err(Failed::usage(
+            format!(
+                "the path of the store, {}, cannot be told to other hosts",
+                shown::path(&path)
+            ),
+            "give it a name without control characters, in UTF-8",
+        ));
+    };
+    if args.status || args.stop {
+        return after(args, &path, text);
+    }
+    let hosts = hosts::list::read(&args.hosts)?;
+    let programs = Programs::read(args.program.as_deref(), &args.platform)?;
+    if args.print {
+        return print(args, &hosts, &programs, text);
+    }
+    start(args, &store, &hosts, &programs, text)
+}
+
+fn start(args: &LaunchSshArgs, store: &Store, hosts: &[Host], programs: &Programs, path: &str) -> Ended {
+    let screen = Screen::plain();
+    // What was submitted is known before the first worker runs.
+    let launch = crate::launch::ssh::record(store, hosts, &args.flags)?;
+    let mut notes = Notes::make(Path::new(path), &launch)?;
+    let plan = Plan {
+        store: path,
+        id: store.id(),
+        programs,
+        remote_dir: &args.remote_dir,
+        slots: args.slots,
+        remove: args.remove_program,
+        launch: &launch,
+        flags: &args.flags,
+    };
+    let ssh = Ssh::new(&args.ssh, true)?;
+    let mut unwritten = None;
+    let work = |host: &Host| plan.start(&ssh, host);
+    let ended = |host: &Host, result: &Result<Started, Trouble>| match result {
+        Ok(started) => {
+            let note = Note {
+                host: host.name.clone(),
+                pid: started.pid,
+                slots: started.slots,
+                program: started.program.clone(),
+                copied: started.copied,
+            };
+            if let Err(error) = notes.add(&note) {
+                unwritten.get_or_insert(error);
+            }
+        }
+        Err(trouble) => tell_failed(&screen, host, trouble),
+    };
+    let results = fan::each(hosts, args.ssh.fanout as usize, work, ended);
+    ssh.close(hosts);
+    let both: Vec<_> = hosts.iter().zip(&results).collect();
+    tell(&screen, &launch, &both, &plan);
+    if args.format != Format::Table {
+        let mut table = Table::new("launch.ssh", "hosts", columns());
+        for (host, result) in &both {
+            let (state, pid, why) = match result {
+                Ok(started) => (state_of(started), Some(started.pid), None),
+                Err(trouble) => ("failed", None, Some(trouble)),
+            };
+            table.row(row(&host.name, state, pid, why));
+        }
+        output::write_all(&table.text(args.format, output::terminal_width())?)?;
+    }
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    Ok(match failed {
+        0 => OK,
+        failed if failed == results.len() => NO_WORKER,
+        _ => NOT_OK,
+    })
+}
+
+fn state_of(started: &Started) -> &'static str {
+    match started.ended {
+        Some(_) => "ended",
+        None => "up",
+    }
+}
+
+fn tell_failed(screen: &Screen, host: &Host, trouble: &Trouble) {
+    screen.line(&format!("FAILED  {}  {}", host.name, trouble.text()));
+}
+
+fn tell(screen: &Screen, launch: &str, both: &[(&Host, &Result<Started, Trouble>)], plan: &Plan<'_>) {
+    let started: Vec<_> = both
+        .iter()
+        .filter_map(|(host, result)| Some((*host, result.as_ref().ok()?)))
+        .collect();
+    let failed = both.len() - started.len();
+    let mut hints: Vec<_> = both
+        .iter()
+        .filter_map(|(_, result)| result.as_ref().err()?.why.hint())
+        .collect();
+    hints.dedup();
+    for hint in hints.iter().take(3) {
+        screen.line(&format!("hint: {hint}"));
+    }
+    let slots: u32 = started.iter().map(|(_, started)| started.slots).sum();
+    let copied = started.iter().filter(|(_, started)| started.copied).count();
+    let mut text = format!(
+        "launch {launch}: {} up with {}",
+        shown::count(started.len() as u64, "worker"),
+        shown::count(slots.into(), "slot")
+    );
+    if !started.is_empty() {
+        text.push_str(&format!(
+            " on {}",
+            fold(started.iter().map(|(host, _)| host.name.as_str()))
+        ));
+    }
+    if copied > 0 {
+        text.push_str(&format!(
+            "; the program was copied to {}",
+            shown::count(copied as u64, "host")
+        ));
+    }
+    if failed > 0 {
+        text.push_str(&format!("; {failed} failed"));
+        if !started.is_empty() {
+            text.push_str(", going on with the others");
+        }
+    }
+    screen.line(&text);
+    let ended = started.iter().filter(|(_, started)| started.ended.is_some());
+    let ended: Vec<_> = ended.map(|(host, _)| host.name.as_str()).collect();
+    if !ended.is_empty() {
+        let log = shown::path(Path::new(plan.store));
+        screen.line(&format!(
+            "note: nothing to do on {}: these workers have left; what they said is in {log}/logs",
+            fold(ended)
+        ));
+    }
+}
+
+/// `--print`: what one could type by hand.
+fn print(args: &LaunchSshArgs, hosts: &[Host], programs: &Programs, store: &str) -> Ended {
+    let program = programs.main().path.to_string_lossy();
+    let mut text = String::new();
+    for host in hosts {
+        let slots = host.slots.or(args.slots).map(|slots| slots.to_string());
+        let slots = slots.unwrap_or_else(|| "$(nproc)".to_owned());
+        let flags = args.flags.iter().map(String::as_str);
+        let words = shown::words([program.as_ref(), "worker", store].into_iter().chain(flags));
+        let there = format!("nohup {words} --slots {slots} </dev/null >/dev/null 2>&1 &");
+        let mut line: Vec<String> = vec!["ssh".into()];
+        if let Some(port) = host.port {
+            line.extend(["-p".into(), port.to_string()]);
+        }
+        let user = host
+            .user
+            .as_ref()
+            .map(|user| format!("{user}@"))
+            .unwrap_or_default();
+        line.extend([format!("{user}{}", host.address), there]);
+        text.push_str(&shown::words(line));
+        text.push('\n');
+    }
+    output::write_all(&text)?;
+    Ok(OK)
+}
+
+/// `--status` and `--stop`: what became of the workers of all launches, or of those on the hosts that are named.
+fn after(args: &LaunchSshArgs, path: &Path, store: &str) -> Ended {
+    let asked = match args.hosts.nodes.is_empty() && args.hosts.hosts.is_empty() {
+        true => None,
+        false => Some(hosts::list::read(&args.hosts)?),
+    };
+    let mut workers = Vec::new();
+    for launch in crate::launch::ssh::launches(path)? {
+        for note in notes::read(path, &launch)? {
+            // Names are checked again: whoever can write the store could have written them.
+            let host = Host::read(&note.host).map_err(|what| {
+                Failed::new(NOT_OK, format!("launch {launch}: a host's name {what}"), None)
+            })?;
+            if asked
+                .as_ref()
+                .is_none_or(|asked| asked.iter().any(|it| it.name == host.name))
+            {
+                workers.push((host, note));
+            }
+        }
+    }
+    let screen = Screen::plain();
+    if workers.is_empty() {
+        screen.line("no worker was launched over ssh there");
+        return Ok(OK);
+    }
+    let ssh = Ssh::new(&args.ssh, true)?;
+    let found = fan::each(
+        &workers,
+        args.ssh.fanout as usize,
+        |(host, note)| match args.stop {
+            true => stop(&ssh, host, note.pid, store, args.wait),
+            false => status(&ssh, host, note.pid, store),
+        },
+        |_, _| (),
+    );
+    let mut table = Table::new("launch.ssh", "hosts", columns());
+    for ((host, note), found) in workers.iter().zip(&found) {
+        let (state, why) = match found {
+            Ok(found) => (found.word(), None),
+            Err(trouble) => ("unknown", Some(trouble)),
+        };
+        table.row(row(&host.name, state, Some(note.pid), why));
+    }
+    output::write_all(&table.text(args.format, output::terminal_width())?)?;
+    let mut is_ok = found
+        .iter()
+        .all(|found| matches!(found, Ok(found) if *found != Found::Stays));
+    if args.remove_program {
+        is_ok &= remove_programs(args, &screen, &ssh, &workers, &found);
+    }
+    let named: Vec<_> = workers.into_iter().map(|(host, _)| host).collect();
+    ssh.close(&named);
+    Ok(if is_ok { OK } else { NOT_OK })
+}
+
+/// Removes the copies on hosts whose workers have left; says whether all are gone.
+fn remove_programs(
+    args: &LaunchSshArgs,
+    screen: &Screen,
+    ssh: &Ssh,
+    workers: &[(Host, Note)],
+    found: &[Result<Found, Trouble>],
+) -> bool {
+    // Homes may be shared, so a worker elsewhere may use the same file.
+    let is_used = |(_, note): &(Host, Note)| {
+        let mut all = workers.iter().zip(found);
+        all.any(|((_, theirs), found)| {
+            theirs.program == note.program && matches!(found, Ok(Found::Up | Found::Stays))
+        })
+    };
+    // Copies lie where launches put them; a program that was found in its own place is the user's.
+    let copies: Vec<_> = workers
+        .iter()
+        .filter(|(_, note)| is_copy(&note.program))
+        .filter(|worker| !is_used(worker))
+        .collect();
+    let removed = fan::each(
+        &copies,
+        args.ssh.fanout as usize,
+        |(host, note)| remove(ssh, host, &note.program),
+        |(host, _), result| match result {
+            Ok(true) => {}
+            Ok(false) => screen.line(&format!("note: {}: the program is still used", host.name)),
+            Err(trouble) => tell_failed(screen, host, trouble),
+        },
+    );
+    removed.iter().all(|removed| matches!(removed, Ok(true)))
+}
+
+/// Says whether a path is that of a copy: its name bears a checksum.
+fn is_copy(program: &str) -> bool {
+    let name = Path::new(program).file_name().and_then(|name| name.to_str());
+    let sum = name.and_then(|name| name.strip_prefix("flockwork-"));
+    sum.is_some_and(|sum| sum.len() == 16 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn columns() -> Vec<Column> {
+    vec![
+        Column::left("host"),
+        Column::left("state"),
+        Column::right("pid"),
+        Column::left("code"),
+        Column::left("reason"),
+    ]
+}
+
+fn row(host: &str, state: &str, pid: Option<u32>, trouble: Option<&Trouble>) -> Vec<Cell> {
+    let kind = match state {
+        "up" => Kind::Running,
+        "failed" | "unknown" | "stays" => Kind::Failed,
+        _ => Kind::Waiting,
+    };
+    vec![
+        Cell::from(host),
+        Cell::from(state).of_kind(kind),
+        pid.map_or_else(Cell::default, Cell::from),
+        trouble.map_or_else(Cell::default, |trouble| Cell::from(trouble.why.code())),
+        trouble.map_or_else(Cell::default, |trouble| Cell::from(trouble.text())),
+    ]
+}
