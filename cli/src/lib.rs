@@ -13,6 +13,7 @@ pub mod fuzz;
 mod hosts;
 mod launch;
 mod listing;
+mod local;
 mod master;
 mod nearest;
 mod output;
@@ -62,6 +63,8 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Doctor(args) => verbs::doctor(&args),
         Verb::LaunchSsh(args) => verbs::launch_ssh(&args),
         Verb::Torture(args) => verbs::torture(&args),
+        Verb::Local(args) => verbs::local(&args),
+        Verb::LocalService(args) => local::service::run(&args),
         Verb::Completions { shell } => verbs::completions(shell, &args::command()),
         Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),
         Verb::TorturePart(args) => verbs::torture_part(&args),

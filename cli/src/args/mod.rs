@@ -3,6 +3,7 @@
 mod help;
 mod hosts;
 mod launch_ssh;
+mod local;
 mod read;
 mod steer;
 mod sweep;
@@ -14,6 +15,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use help::describe;
 pub(crate) use hosts::{HostFlags, SshFlags};
 pub(crate) use launch_ssh::LaunchSshArgs;
+pub(crate) use local::{EndArgs, LocalArgs, LocalVerb, PingArgs, ServiceArgs, ServicesFlags, StartArgs};
 pub(crate) use read::{
     As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ShowArgs, Sort,
     StateArg, StatusArgs, WorkersArgs,
@@ -75,6 +77,7 @@ pub(crate) enum Verb {
     Torture(TortureArgs),
     /// Start workers elsewhere
     LaunchSsh(Box<LaunchSshArgs>),
+    Local(LocalArgs),
     /// Write completions for a shell to stdout
     Completions {
         shell: clap_complete::Shell,
@@ -88,6 +91,9 @@ pub(crate) enum Verb {
     Guard {
         token: String,
     },
+    /// Be a service of `local start`
+    #[command(hide = true)]
+    LocalService(ServiceArgs),
     /// Be a master or a worker of a torture
     #[command(hide = true)]
     TorturePart(PartArgs),

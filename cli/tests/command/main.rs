@@ -14,6 +14,8 @@ mod inside;
 mod journey;
 /// Workers on hosts that ssh reaches: one that is none, for hosts that are directories.
 mod launch_ssh;
+/// Services on ports of this machine.
+mod local;
 /// What people get wrong: the text, the exit code, and nothing that was made.
 mod mistakes;
 /// Running the command, waiting for it, and reading what it says.
