@@ -138,6 +138,12 @@ pub enum Event {
     PauseEnded,
     /// A worker looked for work, and found none that is free; told once until it finds some.
     Idle,
+    /// The limit that others have set to a worker is near: it takes no new tasks, and leaves when its running ones have
+    /// ended. Told once.
+    LimitNear {
+        /// How long the worker has left.
+        left: Duration,
+    },
     /// Something went wrong that stops nothing; it is tried again.
     Trouble {
         /// What.

@@ -223,7 +223,7 @@ impl<'a> Local<'a> {
                 kill_after: (!workers.finish).then_some(grace),
             },
         });
-        if crew.none_left() && stopped_by_file {
+        if crew.none_left() && !crew.near_limit() && stopped_by_file {
             let store = self.store.path().display();
             return Err(Failed::new(
                 NO_WORKER,

@@ -74,7 +74,11 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
         ..Failures::default()
     };
     let mut saved = Moment::now();
-    for &index in &ready.plan.order {
+    for (position, &index) in ready.plan.order.iter().enumerate() {
+        // What of a batch is done by now stays done.
+        if position > 0 && !engine.may_start() {
+            return end_early(engine, running, Early::GiveBack(engine.end.says().into()));
+        }
         let Some(frame) = frames
             .iter()
             .find(|frame| frame.kind == RecordKind::Input && frame.index == index)
@@ -108,11 +112,7 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
                 }
             }
             Err(TaskEnd::Told) => {
-                return end_early(
-                    engine,
-                    running,
-                    Early::GiveBack("the worker was told to stop".into()),
-                );
+                return end_early(engine, running, Early::GiveBack(engine.end.says().into()));
             }
             Err(TaskEnd::Trouble(why)) => return end_early(engine, running, Early::Trouble(why)),
             Err(TaskEnd::Outrun) => return end_early(engine, running, Early::Done),
@@ -266,6 +266,7 @@ fn run_task<W: Worker>(
         }
         Err(panic) => return Err(failed(running, elapsed, panic, false)),
     };
+    engine.end.note_time(elapsed);
     let (codec, limit) = (engine.store.codec(), engine.store.config().max_record);
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     let head = (RecordKind::Output, codec.byte(), frame.index, nanos);

@@ -69,6 +69,7 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
             beats.next = now.plus(every);
             beat(engine, now, &beats);
         }
+        engine.end.enforce(now);
         enforce(engine, now, &mut beats);
         show_holders(engine, now);
         let rest = if beats.told.is_some() {
@@ -76,7 +77,9 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
         } else {
             patrol
         };
-        let rest = rest.min(beats.next.since(Moment::now()));
+        let now = Moment::now();
+        let stops_in = engine.end.stops_in(now).unwrap_or(rest);
+        let rest = rest.min(beats.next.since(now)).min(stops_in);
         // Wake-ups for the slots also wake the keeper; it only looks at its clock then.
         if !engine.config.stop.waker().wait(seen, rest) {
             continue;
@@ -215,12 +218,8 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
         let hangs = timeout.is_some_and(|timeout| age >= timeout.saturating_add(engine.config.grace));
         if out_of_grace {
             if let Some(claim) = attempt.take_claim() {
-                ending::give_back(
-                    engine,
-                    &attempt,
-                    claim,
-                    "the worker was told to stop, and its task did not return",
-                );
+                let why = format!("{}, and its task did not return", engine.end.says());
+                ending::give_back(engine, &attempt, claim, &why);
                 abandon(engine, &attempt);
             }
         } else if hangs && let Some(mut claim) = attempt.take_claim() {
