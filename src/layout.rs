@@ -11,6 +11,8 @@ pub(crate) const STORE_FILE: &str = "store.json";
 pub(crate) const STOP_FILE: &str = "stop";
 /// The pause file.
 pub(crate) const PAUSE_FILE: &str = "pause";
+/// What the names of pings begin with.
+const PING: &str = "ping.";
 /// The directory of rounds.
 pub(crate) const ROUNDS: &str = "rounds";
 /// The directory with a file for each living worker.
@@ -150,6 +152,18 @@ pub(crate) fn attempt_name(base: &str, attempt: Attempt, kind: Kind) -> String {
     format!("{base}.{attempt}.{}", kind.suffix())
 }
 
+/// Returns the name of a ping: when it was made, in milliseconds since 1970, and by which process.
+pub(crate) fn ping_name(millis: u64, pid: u32) -> String {
+    format!("{PING}{millis}.{pid}")
+}
+
+/// Returns when a ping was made, if it is the name of one.
+pub(crate) fn ping_time(name: &str) -> Option<u64> {
+    let (millis, pid) = name.strip_prefix(PING)?.split_once('.')?;
+    pid.parse::<u32>().ok()?;
+    millis.parse().ok()
+}
+
 /// A private temporary name; the token keeps processes apart.
 pub(crate) fn temporary_name(base: &str, token: &str) -> String {
     format!(".{base}.{token}.tmp")
@@ -216,6 +230,14 @@ fn number_of(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pings_are_told_from_other_names() {
+        assert_eq!(ping_time(&ping_name(1_764_100_000_123, 42)), Some(1_764_100_000_123));
+        for other in ["ping", "ping.", "ping.1", "ping.x.1", "ping.1.x", "ping.1.1.1", "stop", "xping.1.1"] {
+            assert_eq!(ping_time(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn names_come_back_as_they_were_made() {

@@ -112,7 +112,7 @@ pub use observe::Event;
 pub use outcome::{Failure, FailureKind, Outcome, RoundSummary, RunSummary, TaskError};
 pub use store::{
     AttemptState, AttemptStatus, Audit, Cancel, Cancelled, Entry, JournalEntries, JournalEntry,
-    JournalOutcome, LockSeen, OpenTask, Outcomes, Reclaim, Reclaimed, Retried, Retry, RoundStatus,
+    JournalOutcome, LockSeen, OpenTask, Outcomes, Pong, Reclaim, Reclaimed, Retried, Retry, RoundStatus,
     RunningStatus, States, Status, Store, TaskSpan, TaskState, Violation, WorkerStatus,
 };
 pub use wait::{How, Stop};

@@ -63,6 +63,7 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Doctor(args) => verbs::doctor(&args),
         Verb::LaunchSsh(args) => verbs::launch_ssh(&args),
         Verb::Torture(args) => verbs::torture(&args),
+        Verb::Ping(args) => verbs::ping(&args),
         Verb::Local(args) => verbs::local(&args),
         Verb::LocalService(args) => local::service::run(&args),
         Verb::Completions { shell } => verbs::completions(shell, &args::command()),

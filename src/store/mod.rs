@@ -11,6 +11,7 @@ mod journal;
 mod marker;
 mod outcomes;
 mod pick;
+mod ping;
 mod publish;
 mod reclaim;
 mod retry;
@@ -41,6 +42,7 @@ pub(crate) use outcomes::{
     Ended, InputTasks, TaskRecord, attempts_up_to, input_tasks, is_last_failure, push_failure, read_accepted,
     read_failed, set_damaged_aside,
 };
+pub use ping::Pong;
 pub(crate) use publish::Published;
 pub(crate) use reclaim::{Reaper, RunningAttempt, Tail};
 pub use reclaim::{Reclaim, Reclaimed};

@@ -9,7 +9,7 @@ use super::{SMALL_FILE, Store};
 use crate::clock::wall_millis;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::fs::{FsKind, os};
-use crate::layout::{PAUSE_FILE, STOP_FILE};
+use crate::layout::{PAUSE_FILE, STOP_FILE, ping_time};
 use crate::wait::How;
 
 /// What a person who made such a file with `touch` would say.
@@ -40,7 +40,12 @@ pub(crate) struct Signs {
     pub(crate) stop: Option<StopFile>,
     /// Why the store is paused, if it is.
     pub(crate) paused: Option<String>,
+    /// The pings that are to be answered.
+    pub(crate) pings: Vec<String>,
 }
+
+/// The most pings that are answered at once; who wants more asks in vain.
+const MOST_PINGS: usize = 16;
 
 impl Store {
     /// Asks all masters and workers of the store to stop.
@@ -106,12 +111,15 @@ impl Store {
         Ok(self.signs()?.stop)
     }
 
-    /// Looks for the stop file and the pause file in one fresh listing.
+    /// Looks for the stop file, the pause file and pings in one fresh listing.
     pub(crate) fn signs(&self) -> io::Result<Signs> {
-        let (mut stops, mut pauses) = (false, false);
+        let (mut stops, mut pauses, mut pings) = (false, false, Vec::new());
         self.root().list(&mut |name| {
             stops |= name == STOP_FILE;
             pauses |= name == PAUSE_FILE;
+            if ping_time(name).is_some() && pings.len() < MOST_PINGS {
+                pings.push(name.to_owned());
+            }
         })?;
         let by_hand = || Request {
             store: self.id().to_owned(),
@@ -119,7 +127,10 @@ impl Store {
             by: String::new(),
             at: 0,
         };
-        let mut signs = Signs::default();
+        let mut signs = Signs {
+            pings,
+            ..Signs::default()
+        };
         if stops {
             let stop = self.read_file(STOP_FILE, || StopFile {
                 how: How::Finish,

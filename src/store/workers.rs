@@ -1,6 +1,7 @@
 //! The file that each worker keeps in `workers/`: what it is, and by its mtime the last sign of life.
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,15 @@ pub(crate) struct Progress {
     /// From 0 to 1.
     pub(crate) share: f32,
 }
+
+/// An answer to pings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Pongs {
+    pong: Vec<String>,
+}
+
+/// Lines at the end of a worker's file that are looked at for what it has told last.
+const LATEST: usize = 16;
 
 /// A worker's own file: flock-ed as long as it lives, removed when it leaves. Its lock tells others that it lives.
 #[derive(Debug)]
@@ -144,6 +154,19 @@ impl WorkerFile {
         Ok(())
     }
 
+    /// Answers pings.
+    pub(crate) fn answer(&mut self, pings: &[String], sync: bool) -> io::Result<()> {
+        let mut text = serde_json::to_vec(&Pongs { pong: pings.to_vec() }).map_err(io::Error::other)?;
+        text.push(b'\n');
+        self.file.write_at(self.written, &text)?;
+        self.written += text.len() as u64;
+        if sync {
+            // Else it stays in this host's memory for up to half a minute.
+            self.file.sync_data()?;
+        }
+        Ok(())
+    }
+
     /// Says goodbye.
     pub(crate) fn remove(self) {
         // Closed first: an NFS client renames a file that is removed while it is open, and removes it later.
@@ -182,7 +205,11 @@ pub(super) struct WorkerSeen {
     pub(super) record: WorkerRecord,
     /// The file server's time of its last sign of life, in seconds since 1970.
     pub(super) sign: u64,
+    /// The same, to the precision that there is.
+    pub(super) mtime: Duration,
     pub(super) progress: Vec<Progress>,
+    /// The pings that it has answered lately.
+    pub(super) pongs: Vec<String>,
 }
 
 /// Reads the files of the workers that are there.
@@ -202,20 +229,21 @@ fn read_worker(dir: &DirRef, name: &WorkerId) -> io::Result<Option<WorkerSeen>> 
     let mut bytes = Vec::new();
     let file = dir.open_read(name.as_str())?;
     file.read(LARGEST, &mut bytes)?;
-    let sign = file.fresh()?.mtime.as_secs();
+    let mtime = file.fresh()?.mtime;
     let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let mut record: Option<WorkerRecord> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
     if let Some(record) = &mut record {
         // Whoever may write in the store may have written it.
         record.job = record.job.as_deref().and_then(plain_job);
     }
-    let progress = lines
-        .next_back()
-        .and_then(|line| serde_json::from_slice(line).ok())
-        .unwrap_or_default();
+    let latest: Vec<&[u8]> = lines.rev().take(LATEST).collect();
+    let progress = latest.iter().find_map(|line| serde_json::from_slice(line).ok());
+    let pongs = latest.iter().filter_map(|line| serde_json::from_slice(line).ok());
     Ok(record.map(|record| WorkerSeen {
         record,
-        sign,
-        progress,
+        sign: mtime.as_secs(),
+        mtime,
+        progress: progress.unwrap_or_default(),
+        pongs: pongs.flat_map(|pongs: Pongs| pongs.pong).collect(),
     }))
 }

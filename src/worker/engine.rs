@@ -43,6 +43,8 @@ pub(super) struct Engine<W> {
     pub(super) end: Leaving,
     /// Whether the store was paused at the last look.
     paused: AtomicBool,
+    /// The pings that are answered and still there.
+    answered: Mutex<Vec<String>>,
     /// Set when the worker leaves because it was idle.
     leaving: AtomicBool,
     pub(super) ended: Sender<SlotEnd>,
@@ -239,6 +241,7 @@ impl<W> Engine<W> {
             counts: Counts::default(),
             end,
             paused: AtomicBool::new(false),
+            answered: Mutex::new(Vec::new()),
             leaving: AtomicBool::new(false),
             ended,
         })
@@ -283,6 +286,7 @@ impl<W> Engine<W> {
             self.end.note(WhyLeft::Store);
             self.config.stop.request(stop.how);
         }
+        self.answer(&signs.pings);
         let was_paused = self.paused.swap(signs.paused.is_some(), Ordering::SeqCst);
         match signs.paused {
             Some(why) if !was_paused => self.config.observer.tell(|| Event::PauseBegan { why }),
@@ -293,6 +297,28 @@ impl<W> Engine<W> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Answers pings, each once.
+    fn answer(&self, pings: &[String]) {
+        if pings.is_empty() {
+            return;
+        }
+        let mut answered = lock(&self.answered);
+        let new: Vec<_> = pings
+            .iter()
+            .filter(|ping| !answered.contains(ping))
+            .cloned()
+            .collect();
+        if let Some(file) = lock(&self.file).as_mut().filter(|_| !new.is_empty()) {
+            match file.answer(&new, self.store.kind() == FsKind::Network) {
+                Ok(()) => *answered = pings.to_vec(),
+                // The next look tries again.
+                Err(error) => self.config.observer.tell(|| Event::Trouble {
+                    what: format!("a ping could not be answered: {error}"),
+                }),
+            }
+        }
     }
 
     pub(super) fn is_paused(&self) -> bool {

@@ -282,6 +282,18 @@ const VERBS: &[Verb] = &[
          joined is cut off, or loses its power, the verdict says so, and does not judge how often tasks ran.",
     ),
     (
+        "ping",
+        "Ask every worker for a sign of life through the file system, and measure how long it takes",
+        &[
+            ("ping /proj/s.flock", ""),
+            ("ping /proj/s.flock --timeout 10s --format json", "for programs"),
+        ],
+        "Each worker adds a line to its own file in the store. `answered after` is the worker's wait for its next look, \
+         on the file server's clock; what it takes longer to be seen here is the file system. Idle workers look at once \
+         on a local file system, within 15 s on others; busy ones with their heartbeat, every fifth of the lease. Exit \
+         code 1: a worker that should live has not answered; 7: none lives.",
+    ),
+    (
         "completions",
         "Write completions for a shell to stdout",
         &[("completions bash > /etc/bash_completion.d/flockwork", "")],

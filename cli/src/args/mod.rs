@@ -17,8 +17,8 @@ pub(crate) use hosts::{HostFlags, SshFlags};
 pub(crate) use launch_ssh::LaunchSshArgs;
 pub(crate) use local::{EndArgs, LocalArgs, LocalVerb, PingArgs, ServiceArgs, ServicesFlags, StartArgs};
 pub(crate) use read::{
-    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ShowArgs, Sort,
-    StateArg, StatusArgs, WorkersArgs,
+    As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, PingStoreArgs, ShowArgs,
+    Sort, StateArg, StatusArgs, WorkersArgs,
 };
 pub(crate) use steer::{CancelArgs, CleanArgs, PauseArgs, ResumeArgs, RetryArgs, SelectFlags};
 pub(crate) use sweep::{LimitFlags, SubmitArgs, SweepFlags};
@@ -77,6 +77,7 @@ pub(crate) enum Verb {
     Torture(TortureArgs),
     /// Start workers elsewhere
     LaunchSsh(Box<LaunchSshArgs>),
+    Ping(PingStoreArgs),
     Local(LocalArgs),
     /// Write completions for a shell to stdout
     Completions {

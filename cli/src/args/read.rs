@@ -192,3 +192,13 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
+
+/// What `ping` is given.
+#[derive(Debug, Args)]
+pub(crate) struct PingStoreArgs {
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// How long to wait for answers
+    #[arg(long, value_name = "TIME", default_value = "75s", value_parser = times::parse)]
+    pub(crate) timeout: Duration,
+}

@@ -20,6 +20,8 @@ mod launch_ssh;
 mod local;
 /// What people get wrong: the text, the exit code, and nothing that was made.
 mod mistakes;
+/// Signs of life through the file system.
+mod ping;
 /// Running the command, waiting for it, and reading what it says.
 mod place;
 /// The verbs that read, on a store that has ended and on one that runs.
