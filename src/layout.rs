@@ -233,8 +233,20 @@ mod tests {
 
     #[test]
     fn pings_are_told_from_other_names() {
-        assert_eq!(ping_time(&ping_name(1_764_100_000_123, 42)), Some(1_764_100_000_123));
-        for other in ["ping", "ping.", "ping.1", "ping.x.1", "ping.1.x", "ping.1.1.1", "stop", "xping.1.1"] {
+        assert_eq!(
+            ping_time(&ping_name(1_764_100_000_123, 42)),
+            Some(1_764_100_000_123)
+        );
+        for other in [
+            "ping",
+            "ping.",
+            "ping.1",
+            "ping.x.1",
+            "ping.1.x",
+            "ping.1.1.1",
+            "stop",
+            "xping.1.1",
+        ] {
             assert_eq!(ping_time(other), None, "{other}");
         }
     }

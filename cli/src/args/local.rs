@@ -11,7 +11,7 @@ use super::read::Format;
 /// The verb `local`.
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
-pub(crate) struct LocalArgs {
+pub(crate) struct ServiceVerbs {
     #[command(subcommand)]
     pub(crate) verb: LocalVerb,
 }

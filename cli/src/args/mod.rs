@@ -15,7 +15,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use help::describe;
 pub(crate) use hosts::{HostFlags, SshFlags};
 pub(crate) use launch_ssh::LaunchSshArgs;
-pub(crate) use local::{EndArgs, LocalArgs, LocalVerb, PingArgs, ServiceArgs, ServicesFlags, StartArgs};
+pub(crate) use local::{EndArgs, LocalVerb, PingArgs, ServiceArgs, ServiceVerbs, ServicesFlags, StartArgs};
 pub(crate) use read::{
     As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, PingStoreArgs, ShowArgs,
     Sort, StateArg, StatusArgs, WorkersArgs,
@@ -78,7 +78,7 @@ pub(crate) enum Verb {
     /// Start workers elsewhere
     LaunchSsh(Box<LaunchSshArgs>),
     Ping(PingStoreArgs),
-    Local(LocalArgs),
+    Local(ServiceVerbs),
     /// Write completions for a shell to stdout
     Completions {
         shell: clap_complete::Shell,

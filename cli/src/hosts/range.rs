@@ -50,8 +50,9 @@ pub(crate) fn expand(text: &str) -> Result<Vec<String>, Failed> {
     }
     let (mut names, mut known) = (Vec::new(), HashSet::new());
     for (begins, word) in &words {
+        let listed = listed(word);
         for place in 0..size(word) {
-            let name = name(word, place);
+            let name = name(&listed, place);
             check(&name).map_err(|(what, hint)| reader.refused_at(*begins, &what, hint))?;
             if known.insert(name.clone()) {
                 names.push(name);
@@ -86,6 +87,15 @@ impl Choice {
             Choice::Numbers { first, last, .. } => last - first + 1,
         }
     }
+
+    fn texts(&self) -> Vec<String> {
+        match self {
+            Choice::Text(text) => vec![text.clone()],
+            Choice::Numbers { first, last, width } => (*first..=*last)
+                .map(|number| format!("{number:0width$}"))
+                .collect(),
+        }
+    }
 }
 
 /// Returns how many names a word stands for.
@@ -102,35 +112,26 @@ fn size_of(choices: &[Choice]) -> u64 {
         .fold(0, |sum, choice| sum.saturating_add(choice.count()))
 }
 
+/// Returns the texts of each piece. All together they are no more than the names, which were counted before.
+fn listed(word: &[Piece]) -> Vec<Vec<String>> {
+    let texts = |piece: &Piece| match piece {
+        Piece::Text(text) => vec![text.clone()],
+        Piece::OneOf(choices) => choices.iter().flat_map(Choice::texts).collect(),
+    };
+    word.iter().map(texts).collect()
+}
+
 /// Returns the name at a place, from 0; the last piece varies fastest.
-fn name(word: &[Piece], place: u64) -> String {
+fn name(word: &[Vec<String>], place: u64) -> String {
     let mut rest = place;
     let mut parts = Vec::with_capacity(word.len());
-    for piece in word.iter().rev() {
-        match piece {
-            Piece::Text(text) => parts.push(text.clone()),
-            Piece::OneOf(choices) => {
-                let count = size_of(choices);
-                parts.push(choice(choices, rest % count));
-                rest /= count;
-            }
-        }
+    for texts in word.iter().rev() {
+        let count = texts.len() as u64;
+        parts.push(texts[(rest % count) as usize].as_str());
+        rest /= count;
     }
     parts.reverse();
     parts.concat()
-}
-
-fn choice(choices: &[Choice], mut place: u64) -> String {
-    for choice in choices {
-        if place < choice.count() {
-            return match choice {
-                Choice::Text(text) => text.clone(),
-                Choice::Numbers { first, width, .. } => format!("{:0width$}", first + place),
-            };
-        }
-        place -= choice.count();
-    }
-    String::new()
 }
 
 /// Checks a name as it will be given to other programs; the letters themselves were checked when they were read.

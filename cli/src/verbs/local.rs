@@ -4,13 +4,13 @@ use flockwork::Store;
 use flockwork::app::exit::{Ended, Failed, NO_WORKER, NOT_OK, OK};
 use flockwork::app::{Screen, absolute, times};
 
-use crate::args::{EndArgs, Format, LocalArgs, LocalVerb, PingArgs, ServicesFlags, StartArgs};
+use crate::args::{EndArgs, Format, LocalVerb, PingArgs, ServiceVerbs, ServicesFlags, StartArgs};
 use crate::local::state::{Service, States};
 use crate::local::{call, ports, start};
 use crate::output::{self, Cell, Column, Kind, Table};
 
 /// Runs the verb.
-pub(crate) fn local(args: &LocalArgs) -> Ended {
+pub(crate) fn local(args: &ServiceVerbs) -> Ended {
     match &args.verb {
         LocalVerb::Start(args) => begin(args),
         LocalVerb::Ping(args) => ping(args),
