@@ -7,6 +7,8 @@
 mod rigs;
 /// A place for one test: hosts that share a directory, and a head from which commands are given.
 mod site;
+/// Workers that are launched over ssh.
+mod ssh;
 /// Waiting for what other processes do.
 #[path = "../it/wait.rs"]
 mod wait;
