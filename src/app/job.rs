@@ -115,6 +115,11 @@ impl Job {
         self.engine
     }
 
+    /// Says whether an engine runs this process: then its signals are warnings.
+    pub(super) fn is_here() -> bool {
+        Job::of_this_process().is_some_and(|job| job.engine.is_some())
+    }
+
     /// Returns how long the job has left, for a process that began with it so long ago; `None` if the engine does not
     /// tell.
     pub fn left(&self, since_start: Duration) -> Option<Duration> {

@@ -75,13 +75,15 @@ impl Work {
         if let Some(note) = &self.note {
             screen.line(note);
         }
-        let caught = signals::listen(ToWorker {
+        let in_a_job = job.is_some_and(|job| job.engine().is_some());
+        let to_worker = ToWorker {
             screen: screen.clone(),
             stop: stop.clone(),
             how: self.on_signal,
             running: Arc::clone(&running),
             near_end: near_end.clone(),
-        })?;
+        };
+        let caught = signals::listen(to_worker, in_a_job)?;
         if let Some(parent) = self.parent {
             follow(parent, &stop);
         }
@@ -225,10 +227,18 @@ impl OnSignal for ToWorker {
         self.near_end.call();
     }
 
-    fn second(&self, name: &str) {
+    fn again(&self, name: &str) -> bool {
+        // Warned first, it may have finished its tasks; now there is no more time.
+        if self.stop.requested() == Some(How::Finish) {
+            self.screen
+                .line(&format!("{name} again: what still runs is given back"));
+            self.stop.request(How::Now);
+            return false;
+        }
         self.screen.line(&format!(
             "{name} again: ended at once; what ran will be done again"
         ));
+        true
     }
 
     fn tell(&self) {

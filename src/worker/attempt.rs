@@ -114,6 +114,10 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
             Err(TaskEnd::Told) => {
                 return end_early(engine, running, Early::GiveBack(engine.end.says().into()));
             }
+            Err(TaskEnd::TakenOver) => {
+                let why = "it was given up while its worker was suspended, and another attempt has begun";
+                return end_early(engine, running, Early::GiveBack(why.into()));
+            }
             Err(TaskEnd::Trouble(why)) => return end_early(engine, running, Early::Trouble(why)),
             Err(TaskEnd::Outrun) => return end_early(engine, running, Early::Done),
             Err(TaskEnd::Cancelled { detail }) => {
@@ -211,6 +215,8 @@ enum TaskEnd {
     },
     Told,
     Outrun,
+    /// Another attempt has begun.
+    TakenOver,
     /// The store refused what the task asked of it.
     Trouble(String),
     Cancelled {
@@ -329,6 +335,7 @@ fn asked_to_end(reason: StopReason, detail: Option<String>) -> Option<TaskEnd> {
     match reason {
         StopReason::Told => Some(TaskEnd::Told),
         StopReason::Outrun => Some(TaskEnd::Outrun),
+        StopReason::TakenOver => Some(TaskEnd::TakenOver),
         StopReason::Cancelled => Some(TaskEnd::Cancelled { detail }),
         StopReason::Timeout => None,
     }

@@ -13,7 +13,7 @@ use crate::error::{IoContext, Result};
 use crate::fs::FsKind;
 use crate::layout::Kind;
 use crate::observe::Event;
-use crate::store::{Kept, Progress, Pulse, push_failure};
+use crate::store::{Kept, Progress, Pulse, Standing, push_failure};
 use crate::wait::{How, lock};
 
 /// Ends the keeper's thread.
@@ -66,6 +66,10 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
         let seen = engine.config.stop.waker().seen();
         let now = Moment::now();
         if now >= beats.next {
+            let late = now.since(beats.next);
+            if late >= engine.store.lease() / 2 {
+                wake(engine, late);
+            }
             beats.next = now.plus(every);
             beat(engine, now, &beats);
         }
@@ -120,6 +124,22 @@ fn show_holders<W>(engine: &Engine<W>, now: Moment) {
 
 fn all_running<W>(engine: &Engine<W>) -> Vec<Arc<Running>> {
     lock(&engine.running).clone()
+}
+
+/// This process, or its machine, was suspended: others may have gone on without it.
+///
+/// It is told by a heartbeat that comes late: a signal would tell nothing of a machine that slept.
+fn wake<W: Worker>(engine: &Engine<W>, late: Duration) {
+    engine.config.observer.tell(|| Event::WokeUp { after: late });
+    for attempt in &all_running(engine) {
+        attempt.note_sleep(late);
+        match attempt.with_claim(|claim| claim.standing()) {
+            None | Some(Ok(Standing::Ours)) => {}
+            Some(Ok(Standing::TakenOver)) => attempt.ask_to_stop(StopReason::TakenOver),
+            Some(Ok(Standing::Outrun)) => attempt.ask_to_stop(StopReason::Outrun),
+            Some(Err(error)) => trouble(engine, "the names in the store could not be listed", &error),
+        }
+    }
 }
 
 fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
