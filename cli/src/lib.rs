@@ -16,6 +16,7 @@ mod master;
 mod nearest;
 mod output;
 mod settings;
+mod signals;
 mod steward;
 mod sweep;
 mod tally;
@@ -60,8 +61,9 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Audit(args) => app::audit(&args),
         Verb::Doctor(args) => verbs::doctor(&args),
         Verb::Torture(args) => verbs::torture(&args),
+        Verb::Hosts(args) => verbs::hosts(args),
         Verb::Completions { shell } => verbs::completions(shell, &args::command()),
-        Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),
+        Verb::Man { verb } => verbs::man(&verb, args::command()),
         Verb::TorturePart(args) => verbs::torture_part(&args),
         Verb::Guard { token } => Ok(exec::guard::main(&token)),
     }
