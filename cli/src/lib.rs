@@ -18,6 +18,7 @@ mod master;
 mod nearest;
 mod output;
 mod settings;
+mod signals;
 mod steward;
 mod sweep;
 mod tally;
@@ -66,8 +67,9 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Ping(args) => verbs::ping(&args),
         Verb::Local(args) => verbs::local(&args),
         Verb::LocalService(args) => local::service::run(&args),
+        Verb::Hosts(args) => verbs::hosts(args),
         Verb::Completions { shell } => verbs::completions(shell, &args::command()),
-        Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),
+        Verb::Man { verb } => verbs::man(&verb, args::command()),
         Verb::TorturePart(args) => verbs::torture_part(&args),
         Verb::Guard { token } => Ok(exec::guard::main(&token)),
     }

@@ -43,7 +43,9 @@ fn painted(line: &str) -> String {
     let word = line.trim_start().split([' ', ':']).next().unwrap_or_default();
     let code = match word {
         "FAIL" | "FAILED" | "TIMEOUT" | "DAMAGED" | "VIOLATION" | "error" => "1;31",
-        "LOST" | "SLOW" | "WAIT" | "LATE" | "LOCK" | "BACK" | "CANCELLED" | "WARN" | "stopped" => "33",
+        "LOST" | "DEAD" | "SLOW" | "WAIT" | "LATE" | "LOCK" | "BACK" | "CANCELLED" | "WARN" | "stopped" => {
+            "33"
+        }
         "Summary" | "attention" => "1",
         "note" | "hint" | "next" | "results" => "36",
         _ => return line.to_owned(),

@@ -13,7 +13,9 @@ mod work;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
-pub(crate) use hosts::{HostFlags, SshFlags};
+pub(crate) use hosts::{
+    HostFlags, HostsArgs, HostsMkdirArgs, HostsRunArgs, HostsStatusArgs, HostsVerb, SshFlags,
+};
 pub(crate) use launch_ssh::LaunchSshArgs;
 pub(crate) use local::{EndArgs, LocalVerb, PingArgs, ServiceArgs, ServiceVerbs, ServicesFlags, StartArgs};
 pub(crate) use read::{
@@ -79,13 +81,14 @@ pub(crate) enum Verb {
     LaunchSsh(Box<LaunchSshArgs>),
     Ping(PingStoreArgs),
     Local(ServiceVerbs),
+    Hosts(HostsArgs),
     /// Write completions for a shell to stdout
     Completions {
         shell: clap_complete::Shell,
     },
     /// Write the man page of the command, or of one verb, to stdout
     Man {
-        verb: Option<String>,
+        verb: Vec<String>,
     },
     /// Kill what a worker that was killed has left behind
     #[command(hide = true)]
@@ -121,14 +124,16 @@ mod tests {
 
     #[test]
     fn every_verb_has_a_description_and_an_example() {
-        for verb in command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+        fn check(path: &str, verb: &clap::Command) {
+            assert!(verb.get_about().is_some(), "{path}");
             let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(
-                after.contains(&format!("flockwork {}", verb.get_name())),
-                "{}",
-                verb.get_name()
-            );
+            assert!(after.contains(path), "{path}: {after}");
+            for verb in verb.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+                check(&format!("{path} {}", verb.get_name()), verb);
+            }
+        }
+        for verb in command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            check(&format!("flockwork {}", verb.get_name()), verb);
         }
     }
 }

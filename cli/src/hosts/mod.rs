@@ -3,8 +3,10 @@
 pub(crate) mod fan;
 mod fold;
 pub(crate) mod list;
+pub(crate) mod ping;
 pub(crate) mod process;
 pub(crate) mod range;
+pub(crate) mod run;
 pub(crate) mod ssh;
 pub(crate) mod trouble;
 

@@ -15,8 +15,8 @@ use crate::args::SshFlags;
 use crate::words;
 
 /// A connection that carries nothing is asked for a sign of life so often, and given up after as many times.
-const ALIVE_EVERY: u32 = 5;
-const ALIVE_TIMES: u32 = 3;
+const ALIVE_EVERY: u64 = 5;
+const ALIVE_TIMES: u64 = 3;
 /// A shared connection stays so long after its last use.
 const PERSIST: Duration = Duration::from_secs(60);
 /// The first line of what runs there: from then on ssh has done its part.
@@ -28,6 +28,8 @@ pub(crate) struct Ssh {
     program: OsString,
     options: Vec<OsString>,
     connect_timeout: Duration,
+    /// How often a connection that carries nothing is asked for a sign of life, in seconds, and how many times.
+    alive: (u64, u64),
     /// Where the sockets of shared connections are. A socket's path has at most 107 bytes, so it is short.
     sockets: Option<TempDir>,
 }
@@ -71,8 +73,6 @@ impl Ssh {
             // Nobody is there to answer a question.
             "BatchMode=yes".to_owned(),
             format!("ConnectTimeout={seconds}"),
-            format!("ServerAliveInterval={ALIVE_EVERY}"),
-            format!("ServerAliveCountMax={ALIVE_TIMES}"),
             "LogLevel=ERROR".to_owned(),
             "ForwardX11=no".to_owned(),
             "ClearAllForwardings=yes".to_owned(),
@@ -95,8 +95,21 @@ impl Ssh {
             program: flags.ssh.clone(),
             options,
             connect_timeout: flags.connect_timeout,
+            alive: (ALIVE_EVERY, ALIVE_TIMES),
             sockets,
         })
+    }
+
+    /// Gives up a connection that has fallen silent only after so long, and not after 15 s.
+    pub(crate) fn patient(mut self, silence: Duration) -> Ssh {
+        self.alive = ((silence.as_secs() / ALIVE_TIMES).max(1), ALIVE_TIMES);
+        self
+    }
+
+    /// Returns how long it may take until a shell runs there: connecting has its own limit; after it come keys, and a
+    /// shell that reads its files.
+    pub(crate) fn reach(&self) -> Duration {
+        self.connect_timeout * 2 + Duration::from_secs(5)
     }
 
     /// Returns the command that runs a script on a host, by a plain `sh` whatever the user's shell is. The script is one
@@ -112,7 +125,14 @@ impl Ssh {
     }
 
     fn place(&self, host: &Host) -> Vec<OsString> {
+        let (every, times) = self.alive;
         let mut words: Vec<OsString> = Vec::new();
+        for option in [
+            format!("ServerAliveInterval={every}"),
+            format!("ServerAliveCountMax={times}"),
+        ] {
+            words.extend(["-o".into(), option.into()]);
+        }
         if let Some(user) = &host.user {
             words.extend(["-l".into(), user.into()]);
         }
@@ -128,6 +148,21 @@ impl Ssh {
     ///
     /// Why the host could not be reached, or why nothing can be run there.
     pub(crate) fn talk(&self, host: &Host, script: &str, arguments: &[&str]) -> Result<Talk, Trouble> {
+        self.talk_until(host, script, arguments, Instant::now() + self.reach())
+    }
+
+    /// Does as [`Ssh::talk`], and gives up then.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Ssh::talk`].
+    pub(crate) fn talk_until(
+        &self,
+        host: &Host,
+        script: &str,
+        arguments: &[&str],
+        until: Instant,
+    ) -> Result<Talk, Trouble> {
         let script = format!("echo {HELLO}; {script}");
         let mut talk = Talk::start(self.command(host, &script, arguments)).map_err(|error| {
             let program = self.program.to_string_lossy();
@@ -136,8 +171,6 @@ impl Ssh {
                 format!("cannot start {}: {error}", words::tame(&program, 80)),
             )
         })?;
-        // Connecting has its own limit; after it come keys, and a shell that reads its files.
-        let until = Instant::now() + self.connect_timeout * 2 + Duration::from_secs(5);
         loop {
             match talk.hear(until) {
                 Heard::Line(line) if line == HELLO => return Ok(talk),
@@ -176,6 +209,29 @@ impl Ssh {
         let mut talk = self.talk(host, script, arguments)?;
         talk.hush();
         finish(talk, limit)
+    }
+
+    /// Returns the address and the port that ssh's configuration has for a host; what it does not know stays as it is
+    /// written.
+    pub(crate) fn resolved(&self, host: &Host, until: Instant) -> (String, u16) {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.options)
+            .args(self.place(host))
+            .args(["-G", "--"])
+            .arg(&host.address);
+        let (mut name, mut port) = (host.address.clone(), host.port.unwrap_or(22));
+        let Ok(talk) = Talk::start(command) else {
+            return (name, port);
+        };
+        while let Heard::Line(line) = talk.hear(until) {
+            match line.split_once(' ') {
+                Some(("hostname", value)) if !value.starts_with('-') => name = value.to_owned(),
+                Some(("port", value)) => port = value.parse().unwrap_or(port),
+                _ => {}
+            }
+        }
+        (name, port)
     }
 
     /// Ends the shared connections to these hosts.
@@ -242,9 +298,16 @@ fn remote(script: &str, arguments: &[&str]) -> String {
     line
 }
 
-/// Quotes a word so that sh, csh and fish read it alike.
+/// Quotes a word so that sh, csh and fish read it alike: csh looks for `!` between quotes too, and fish for `\`.
 fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
+    let mut text = String::from("'");
+    for letter in word.chars() {
+        match letter {
+            '\'' | '\\' | '!' => text.extend(["'\\", letter.encode_utf8(&mut [0; 4]), "'"]),
+            letter => text.push(letter),
+        }
+    }
+    text + "'"
 }
 
 fn sockets() -> Result<TempDir, Failed> {
@@ -264,14 +327,14 @@ mod tests {
 
     #[test]
     fn arguments_reach_the_script_whatever_they_hold() {
-        let arguments = ["a b", "it's", "$(id)", "-x", "`x`;\"", ""];
+        let arguments = ["a b", "it's", "$(id)", "-x", "`x`;\"", "", "a\\", "\\!'"];
         let script = "printf '%s\\n' \"$#\" \"$@\"";
         let told = Command::new("sh")
             .args(["-c", &remote(script, &arguments)])
             .output()
             .unwrap();
         let told = String::from_utf8(told.stdout).unwrap();
-        assert_eq!(told, "6\na b\nit's\n$(id)\n-x\n`x`;\"\n\n");
+        assert_eq!(told, "8\na b\nit's\n$(id)\n-x\n`x`;\"\n\na\\\n\\!'\n");
     }
 
     /// An "ssh" that has no network: it runs what it was to run there, or fails as ssh does.

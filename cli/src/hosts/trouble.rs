@@ -46,7 +46,8 @@ impl Why {
         }
     }
 
-    fn text(self) -> &'static str {
+    /// Returns it for people, without what ssh says.
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Why::Unknown => "the name is not known",
             Why::NoRoute => "no route to the host",

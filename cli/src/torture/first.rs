@@ -11,11 +11,11 @@ use super::host::{Host, trouble};
 use super::prove;
 use super::random::{mix, new_seed};
 use super::setup::{ENDED, ENOUGH, FAILED, HOST, Setup, Site};
-use super::signals;
 use super::verdict::Verdict;
 use crate::args::TortureArgs;
 use crate::doctor::{kinds, mount};
 use crate::output::{document, write_all};
+use crate::signals;
 
 /// How long it takes if nothing else is said.
 const LONG: Duration = Duration::from_secs(120);

@@ -14,10 +14,10 @@ use super::disturb::{Disturber, Done};
 use super::notes::{Note, Notes};
 use super::random::Random;
 use super::setup::{BROKEN, ENDED, HOST, Setup, Site};
-use super::signals::Caught;
 use super::verdict::{Broken, Promise};
 use super::watch::Watch;
 use crate::output::count;
+use crate::signals::Caught;
 
 /// The longest rest in one piece: signals are seen in between.
 const REST: Duration = Duration::from_millis(20);

@@ -10,8 +10,8 @@ use flockwork::app::{Screen, absolute, times::short};
 use super::host::{Host, trouble};
 use super::random::new_seed;
 use super::setup::{ENOUGH, Setup, Site, names};
-use super::signals::{self, Caught};
 use crate::args::TortureArgs;
+use crate::signals::{self, Caught};
 
 /// How long the store is waited for.
 const WAIT: Duration = Duration::from_secs(600);

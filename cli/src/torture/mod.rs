@@ -19,7 +19,6 @@ mod planner;
 mod prove;
 mod random;
 mod setup;
-mod signals;
 mod verdict;
 mod watch;
 

@@ -1,4 +1,4 @@
-//! The first signal ends a torture in an orderly way; the second at once.
+//! The first signal ends a long verb in an orderly way; the second at once.
 
 use std::io;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use signal_hook::flag;
 
 /// Which signal has come, if one has.
 #[derive(Debug, Clone)]
-pub(super) struct Caught(Arc<AtomicUsize>);
+pub(crate) struct Caught(Arc<AtomicUsize>);
 
 /// Begins to listen.
-pub(super) fn listen() -> io::Result<Caught> {
+pub(crate) fn listen() -> io::Result<Caught> {
     let (caught, again) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // At the second one the flag of the first is set. The kernel kills the processes that we have started.
+        // At the second one the flag of the first is set. What we have started ends when it notices that we are gone.
         flag::register_conditional_default(signal, Arc::clone(&again))?;
         flag::register(signal, Arc::clone(&again))?;
         flag::register_usize(signal, Arc::clone(&caught), usize::try_from(signal).unwrap_or(1))?;
@@ -26,7 +26,7 @@ pub(super) fn listen() -> io::Result<Caught> {
 
 impl Caught {
     /// Returns the exit code of a program that a signal has ended, if one has come.
-    pub(super) fn code(&self) -> Option<u8> {
+    pub(crate) fn code(&self) -> Option<u8> {
         match self.0.load(Ordering::SeqCst) {
             0 => None,
             signal => Some(SIGNAL.saturating_add(u8::try_from(signal).unwrap_or(0))),

@@ -1,0 +1,271 @@
+//! One command on many hosts at once.
+//!
+//! The executor is a few lines of plain `sh`, sent with ssh: nothing is installed. ssh's stdout carries the command's
+//! stdout, and ssh's stderr its stderr; the executor's own words stand between them and are told apart by a random token.
+
+mod argv;
+mod drive;
+mod files;
+mod frame;
+mod kept;
+mod lines;
+mod link;
+mod state;
+mod summary;
+mod view;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use flockwork::app::exit::{Failed, NOT_OK};
+use flockwork::app::times;
+
+use self::drive::{Driver, Runner};
+pub(crate) use self::files::Source;
+use self::kept::Kept;
+use self::state::End;
+pub(crate) use self::state::Limits;
+use self::summary::Row;
+pub(crate) use self::summary::{groups, kind};
+pub(crate) use self::view::Style;
+use self::view::View;
+use super::{Host, Ssh, fan};
+use crate::signals::Caught;
+use crate::sweep::shown;
+
+/// What runs there, readable; it is sent as one line.
+const EXECUTOR: &str = include_str!("executor.sh");
+
+/// What is to be run, all of it checked.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) words: Vec<String>,
+    pub(crate) shell: bool,
+    pub(crate) files: Vec<Source>,
+    /// Where the files go, and where the command runs.
+    pub(crate) dir: Option<String>,
+    /// The time between two signs of life; zero for none.
+    pub(crate) heartbeat: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) fanout: usize,
+    /// Where outputs are kept.
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) style: Style,
+}
+
+/// What has come of one host.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) row: Row,
+    pub(crate) pid: Option<u32>,
+    pub(crate) ran: Option<Duration>,
+    pub(crate) stdout_bytes: u64,
+    pub(crate) stderr_bytes: u64,
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What has come of all.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Whether something that was written could not be kept here.
+    pub(crate) has_lost_output: bool,
+    pub(crate) took: Duration,
+}
+
+/// Says what makes no sense in the words, before anything is done.
+///
+/// # Errors
+///
+/// A usage error.
+pub(crate) fn check(plan: &Plan) -> Result<(), Failed> {
+    argv::check(&plan.words, !plan.files.is_empty(), plan.shell)?;
+    let mut names: Vec<&str> = plan.files.iter().map(|file| file.name.as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Failed::usage(
+            format!("two files are named {}", shown::plain(pair[0])),
+            "all files go into one directory there; copy them one after the other with `hosts cp`",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Runs it to the end.
+///
+/// # Errors
+///
+/// If something here cannot be made or written.
+pub(crate) fn run(plan: &Plan, copier: &Ssh, runner: &Ssh, caught: &Caught) -> Result<Ran, Failed> {
+    let begun = Instant::now();
+    let token = token()?;
+    let mut view = View::new(plan.style);
+    let mut runners = Vec::new();
+    for host in &plan.hosts {
+        let kept = match &plan.out {
+            Some(out) => Kept::below(out, &host.name).map_err(|(path, error)| cannot_keep(&path, &error))?,
+            None => Kept::default(),
+        };
+        runners.push(Runner::new(host, &token, kept));
+    }
+    if plan.dir.is_some() || !plan.files.is_empty() {
+        copy(plan, copier, caught, &mut view, &mut runners);
+    }
+    let script = one_line(EXECUTOR);
+    let heartbeat = match plan.heartbeat.is_zero() {
+        true => 0,
+        // A host's `sleep` may take whole seconds only.
+        false => plan.heartbeat.as_secs().max(1),
+    };
+    let (heartbeat, grace) = (
+        heartbeat.to_string(),
+        plan.limits.grace.as_secs().max(1).to_string(),
+    );
+    let start = |one: &Runner<'_>| {
+        let place = one.place.as_ref();
+        let dir = place.map_or("", |place| place.dir.as_str());
+        let removed = place
+            .filter(|place| place.temporary)
+            .map_or("", |place| place.dir.as_str());
+        let file = plan
+            .files
+            .first()
+            .map_or_else(String::new, |file| format!("{dir}/{}", file.name));
+        let words = argv::words(&plan.words, plan.shell, &one.host.name, &file);
+        let mut arguments = vec![
+            &token,
+            heartbeat.as_str(),
+            &grace,
+            dir,
+            removed,
+            &one.host.name,
+            &file,
+        ];
+        arguments.extend(words.iter().map(String::as_str));
+        runner.command(one.host, &script, &arguments)
+    };
+    let mut driver = Driver {
+        limits: &plan.limits,
+        fanout: plan.fanout,
+        start,
+        caught,
+        view: &mut view,
+        begun,
+        has_lost_output: false,
+    };
+    driver.run(&mut runners)?;
+    let has_lost_output = driver.has_lost_output;
+    tidy_up(plan, copier, &runners);
+    let outcomes = runners.iter().map(|runner| Outcome {
+        row: runner.row(),
+        pid: runner.state.pid,
+        ran: runner
+            .state
+            .began
+            .zip(runner.state.ended)
+            .map(|(began, ended)| ended.saturating_sub(began)),
+        stdout_bytes: runner.kept.out.bytes,
+        stderr_bytes: runner.kept.err.bytes,
+        dir: runner.kept.dir.clone(),
+    });
+    Ok(Ran {
+        outcomes: outcomes.collect(),
+        has_lost_output,
+        took: begun.elapsed(),
+    })
+}
+
+/// Copies the files to all hosts; those where that fails are over.
+fn copy(plan: &Plan, copier: &Ssh, caught: &Caught, view: &mut View, runners: &mut [Runner<'_>]) {
+    let done = fan::each(
+        &plan.hosts,
+        plan.fanout,
+        |host| files::copy(copier, host, plan.dir.as_deref(), &plan.files, caught),
+        |host, done| {
+            if let Err(trouble) = done {
+                view.event(&format!("FAIL  {}  {}", host.name, trouble.text()));
+            }
+        },
+    );
+    for (runner, done) in runners.iter_mut().zip(done) {
+        match done {
+            Ok(place) => runner.place = Some(place),
+            Err(trouble) => {
+                runner.state.over(End::Trouble(trouble));
+                // That it cannot be kept is told when the others end too.
+                let _ = runner.kept.status(&runner.row().status());
+            }
+        }
+    }
+}
+
+/// Removes directories of ours where no executor has lived to do it, and ends the shared connections.
+fn tidy_up(plan: &Plan, copier: &Ssh, runners: &[Runner<'_>]) {
+    let left: Vec<_> = runners
+        .iter()
+        .filter(|runner| runner.state.began.is_none())
+        .filter_map(|runner| Some((runner.host, runner.place.as_ref()?)))
+        .collect();
+    fan::each(
+        &left,
+        plan.fanout,
+        |(host, place)| files::remove(copier, host, place),
+        |_, ()| (),
+    );
+    copier.close(&plan.hosts);
+}
+
+/// Returns the script as one line, without its comments: csh takes no other.
+fn one_line(script: &str) -> String {
+    let lines = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a word that nobody else knows.
+fn token() -> Result<String, Failed> {
+    let mut bytes = [0; 16];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    match filled {
+        Ok(count) if count == bytes.len() => Ok(files::hex(&bytes)),
+        _ => Err(Failed::new(NOT_OK, "the system gives no random numbers", None)),
+    }
+}
+
+fn cannot_keep(path: &std::path::Path, error: &std::io::Error) -> Failed {
+    let text = format!("cannot keep outputs in {}: {error}", shown::path(path));
+    Failed::new(
+        NOT_OK,
+        text,
+        Some("name another directory with --out, or write --no-out".to_owned()),
+    )
+}
+
+/// Returns the line that ends a run: `Summary [3.2s]  20 hosts: 18 ok, 1 failed, 1 dead`.
+pub(crate) fn total(ran: &Ran) -> String {
+    let mut text = format!(
+        "Summary [{}]  {} host",
+        times::short(ran.took),
+        ran.outcomes.len()
+    );
+    text.push_str(if ran.outcomes.len() == 1 { ":" } else { "s:" });
+    let mut first = true;
+    for word in ["ok", "failed", "timeout", "stopped", "lost", "dead", "unreached"] {
+        let count = ran
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.row.word() == word)
+            .count();
+        if count > 0 {
+            text.push_str(&format!("{} {count} {word}", if first { "" } else { "," }));
+            first = false;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
