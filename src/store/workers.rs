@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::claim::{Identity, take_lock};
 use crate::clock::wall_millis;
+use crate::error::{IoContext, Result};
 use crate::fs::{DirRef, FileRef, Flock, is_gone, os};
 use crate::layout::WORKERS;
 use crate::name::{Attempt, TaskId, WorkerId, plain_job};
@@ -14,6 +15,9 @@ use crate::record::ProcessMark;
 
 /// A worker that notes progress at every heartbeat for a year stays below this.
 const LARGEST: u64 = 1 << 30;
+
+/// The longest reason for which a worker is aside that is read.
+const LONGEST_ASIDE: usize = 200;
 
 /// What the first line of a worker's file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,12 @@ pub(crate) struct Progress {
     pub(crate) share: f32,
 }
 
+/// The line by which a worker says that it has put itself aside, or no longer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Aside {
+    aside: Option<String>,
+}
+
 /// A worker's own file: flock-ed as long as it lives, removed when it leaves. Its lock tells others that it lives.
 #[derive(Debug)]
 pub(crate) struct WorkerFile {
@@ -46,8 +56,9 @@ pub(crate) struct WorkerFile {
     file: FileRef,
     /// Whether its lock was ours when it was made.
     locked: bool,
-    /// Its first line.
+    /// Its first line, and the last that says whether it is aside.
     record: Vec<u8>,
+    first_line: usize,
     written: u64,
 }
 
@@ -90,6 +101,7 @@ impl WorkerFile {
             file,
             locked,
             written: text.len() as u64,
+            first_line: text.len(),
             record: text,
         })
     }
@@ -133,6 +145,20 @@ impl WorkerFile {
     /// Shows a sign of life.
     pub(crate) fn touch(&self) -> io::Result<()> {
         self.file.touch()
+    }
+
+    /// Appends that it has put itself aside, and why; or no longer.
+    pub(crate) fn note_aside(&mut self, why: Option<&str>) -> io::Result<()> {
+        let line = Aside {
+            aside: why.map(str::to_owned),
+        };
+        let mut text = serde_json::to_vec(&line).map_err(io::Error::other)?;
+        text.push(b'\n');
+        self.record.truncate(self.first_line);
+        self.record.extend_from_slice(&text);
+        self.file.write_at(self.written, &text)?;
+        self.written += text.len() as u64;
+        Ok(())
     }
 
     /// Appends what its tasks have told of their progress.
@@ -183,6 +209,24 @@ pub(super) struct WorkerSeen {
     /// The file server's time of its last sign of life, in seconds since 1970.
     pub(super) sign: u64,
     pub(super) progress: Vec<Progress>,
+    /// Why it has put itself aside, if it has.
+    pub(super) aside: Option<String>,
+}
+
+impl WorkerSeen {
+    /// Says whether it is dead as far as can be known: its process is gone, or it was silent for the lease.
+    pub(super) fn is_lost(&self, now: u64, lease: u64) -> bool {
+        os::is_alive(&self.record.process) == Some(false) || now.saturating_sub(self.sign) > lease
+    }
+}
+
+/// Says whether another worker lives that has not put itself aside.
+pub(crate) fn another_works(store: &Store, me: &WorkerId) -> Result<bool> {
+    let now = store.server_time()?.as_secs();
+    let workers = read_workers(store).during("cannot list the workers of", store.root().path())?;
+    Ok(workers.iter().any(|seen| {
+        seen.record.worker != *me && seen.aside.is_none() && !seen.is_lost(now, store.lease().as_secs())
+    }))
 }
 
 /// Reads the files of the workers that are there.
@@ -209,13 +253,25 @@ fn read_worker(dir: &DirRef, name: &WorkerId) -> io::Result<Option<WorkerSeen>> 
         // Whoever may write in the store may have written it.
         record.job = record.job.as_deref().and_then(plain_job);
     }
-    let progress = lines
-        .next_back()
-        .and_then(|line| serde_json::from_slice(line).ok())
-        .unwrap_or_default();
+    // The latest of each kind counts; that of aside is seldom.
+    let (mut progress, mut aside) = (Vec::new(), None);
+    let mut last = None;
+    for line in lines {
+        last = Some(line);
+        if line.starts_with(b"{")
+            && let Ok(said) = serde_json::from_slice::<Aside>(line)
+        {
+            aside = said.aside;
+        }
+    }
+    if let Some(line) = last {
+        progress = serde_json::from_slice(line).unwrap_or_default();
+    }
+    let aside = aside.map(|why| why.chars().take(LONGEST_ASIDE).collect());
     Ok(record.map(|record| WorkerSeen {
         record,
         sign,
         progress,
+        aside,
     }))
 }

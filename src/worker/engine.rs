@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::aside::Health;
 use super::attempt;
 use super::desk::{Desk, Look};
 use super::ending;
@@ -41,6 +42,7 @@ pub(super) struct Engine<W> {
     pub(super) file: Mutex<Option<WorkerFile>>,
     pub(super) counts: Counts,
     pub(super) end: Leaving,
+    pub(super) health: Health,
     /// Whether the store was paused at the last look.
     paused: AtomicBool,
     /// Set when the worker leaves because it was idle.
@@ -238,6 +240,7 @@ impl<W> Engine<W> {
             file: Mutex::new(file),
             counts: Counts::default(),
             end,
+            health: Health::new(),
             paused: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             ended,
@@ -336,6 +339,7 @@ impl<W: Worker> Engine<W> {
             lock(&self.running).push(Arc::clone(&running));
             let end = attempt::run(self, &running);
             lock(&self.running).retain(|other| !Arc::ptr_eq(other, &running));
+            self.note_end();
             match end {
                 attempt::End::Over => trouble.reset(),
                 attempt::End::Trouble => {
@@ -378,6 +382,7 @@ impl<W: Worker> Engine<W> {
                     let mut desk = lock(&self.desk);
                     desk.scanner.won();
                     desk.trouble_is_over();
+                    self.note_claim();
                     return Ok(Some((candidate.round, claim)));
                 }
                 Ok(Claiming::Busy) => lock(&self.desk).scanner.missed(),
