@@ -138,6 +138,15 @@ pub enum Event {
     PauseEnded,
     /// A worker looked for work, and found none that is free; told once until it finds some.
     Idle,
+    /// A worker puts itself aside: tasks fail here that are ok elsewhere. It takes none for a while.
+    PutAside {
+        /// For how long.
+        rest: Duration,
+        /// Which tasks, and how they failed.
+        why: String,
+    },
+    /// A task that a worker tried after its rest is ok: it works as before.
+    AsideEnded,
     /// A worker's heartbeat came so late that it, or its machine, must have been suspended. It looks at once whether others
     /// have taken over what it was at.
     WokeUp {

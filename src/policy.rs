@@ -142,6 +142,120 @@ impl Tail {
     }
 }
 
+/// So many tasks must have failed in a row before a worker asks whether it is to blame ...
+const IN_A_ROW: u32 = 3;
+/// What happens no more often than this is no chance.
+const BY_CHANCE: f64 = 0.01;
+/// ... and so many of those that failed here must be ok elsewhere.
+const OK_ELSEWHERE: usize = 2;
+
+/// Whether a worker trusts itself: one on which tasks fail that succeed elsewhere rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// It works.
+    Good {
+        /// So many tasks have failed in a row, since the last success.
+        in_a_row: u32,
+        /// So many were ok, and so many had failed before these.
+        before: (u32, u32),
+    },
+    /// It rests until then, and takes one task after that.
+    Aside {
+        /// When it tries again.
+        until: Moment,
+    },
+    /// It tries one task.
+    Trying,
+}
+
+impl Trust {
+    /// One that works, and to whom nothing has happened yet.
+    pub(crate) const NEW: Trust = Trust::Good {
+        in_a_row: 0,
+        before: (0, 0),
+    };
+
+    /// A task has succeeded here; says whether that ends a rest.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        if let Trust::Good { in_a_row, before } = self {
+            *before = (before.0.saturating_add(1), before.1.saturating_add(*in_a_row));
+            *in_a_row = 0;
+            return false;
+        }
+        std::mem::replace(self, Trust::NEW) != Trust::NEW
+    }
+
+    /// A task has failed here; says whether the worker rests again because of it.
+    pub(crate) fn failed(&mut self, now: Moment, rest: Duration) -> bool {
+        match self {
+            Trust::Good { in_a_row, .. } => *in_a_row = in_a_row.saturating_add(1),
+            // Of those that ran beside the one for which it was put aside.
+            Trust::Aside { .. } => {}
+            Trust::Trying => {
+                *self = Trust::Aside {
+                    until: now.plus(rest),
+                };
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Says whether so much has failed that it is worth a look at what became of it elsewhere.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        matches!(self, Trust::Good { in_a_row, before } if *in_a_row >= Trust::too_many(*before))
+    }
+
+    /// Returns how many failures in a row are no chance any more.
+    ///
+    /// Where tasks fail now and then on any host, a good one has three failures in a row sooner or later. So many are needed
+    /// that they would come about once in a hundred times, by what has failed here before.
+    fn too_many((ok, failed): (u32, u32)) -> u32 {
+        if failed == 0 {
+            return IN_A_ROW;
+        }
+        let share = f64::from(failed) / (f64::from(ok) + f64::from(failed));
+        // There was a success after each of those that failed before, so the share is below 1.
+        let needed = (BY_CHANCE.ln() / share.ln()).ceil();
+        (needed as u32).max(IN_A_ROW)
+    }
+
+    /// Judges by how many of the tasks that failed here are ok elsewhere; says whether the worker is put aside by that.
+    pub(crate) fn judge(&mut self, ok_elsewhere: usize, now: Moment, rest: Duration) -> bool {
+        let aside = self.is_in_doubt() && ok_elsewhere >= OK_ELSEWHERE;
+        if aside {
+            *self = Trust::Aside {
+                until: now.plus(rest),
+            };
+        }
+        aside
+    }
+
+    /// Returns for how long it takes no task; `None`: it may take one.
+    pub(crate) fn rests(&self, now: Moment) -> Option<Duration> {
+        match self {
+            Trust::Good { .. } => None,
+            Trust::Aside { until } => Some(until.since(now)).filter(|left| !left.is_zero()),
+            // Until it is known how that one ends.
+            Trust::Trying => Some(Duration::MAX),
+        }
+    }
+
+    /// It has taken a task.
+    pub(crate) fn took_one(&mut self, now: Moment) {
+        if matches!(self, Trust::Aside { until } if *until <= now) {
+            *self = Trust::Trying;
+        }
+    }
+
+    /// An attempt has ended. If it said nothing of the worker, such as one that was given back, the next one will.
+    pub(crate) fn ended_one(&mut self, now: Moment) {
+        if *self == Trust::Trying {
+            *self = Trust::Aside { until: now };
+        }
+    }
+}
+
 /// The end that others have set to a worker: its batch job is over then.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limit {
@@ -203,203 +317,4 @@ pub(crate) fn retry_wait(config: &StoreConfig, after: Option<Kind>, faults: u32,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEASE: Duration = Duration::from_secs(60);
-
-    fn at(seconds: f64) -> Moment {
-        Moment::at_seconds(seconds)
-    }
-
-    fn state(mtime: u64) -> (Duration, u64) {
-        (Duration::from_secs(mtime), 100)
-    }
-
-    /// Looks every 6 s; the holder's mtime is what `mtime` says.
-    fn watch(until: u32, mtime: impl Fn(u32) -> u64) -> Sight {
-        let mut sight = Sight::new(at(0.0));
-        for second in (0..=until).step_by(6) {
-            sight.look(at(f64::from(second)), LEASE, state(mtime(second)));
-        }
-        sight
-    }
-
-    #[test]
-    fn silence_for_the_whole_lease_is_needed() {
-        assert!(!watch(54, |_| 9).is_silent(at(54.0), LEASE));
-        assert!(watch(60, |_| 9).is_silent(at(60.0), LEASE));
-    }
-
-    #[test]
-    fn heartbeats_keep_an_attempt_alive_whatever_the_servers_clock_says() {
-        // A fifth of the lease apart; the clock jumps back by an hour in between.
-        let mtime = |second: u32| {
-            if second < 60 {
-                5000 + u64::from(second) / 12
-            } else {
-                1400 + u64::from(second) / 12
-            }
-        };
-        let sight = watch(600, mtime);
-        assert!(!sight.is_silent(at(600.0), LEASE));
-        assert!(sight.has_moved());
-    }
-
-    #[test]
-    fn an_observer_that_slept_begins_again() {
-        let mut sight = watch(54, |_| 9);
-        sight.look(at(5000.0), LEASE, state(9));
-        assert!(!sight.is_silent(at(5000.0), LEASE));
-        sight.look(at(5006.0), LEASE, state(9));
-        assert!(!sight.is_silent(at(5006.0), LEASE));
-        assert!(!sight.has_moved(), "a gap is no sign of life");
-    }
-
-    #[test]
-    fn locks_reach_when_one_is_busy_twice() {
-        let tried = |looks: &[(bool, u64)]| {
-            let looks = looks.iter();
-            looks.fold(Reach::default(), |reach, (taken, mtime)| {
-                reach.tried(*taken, state(*mtime))
-            })
-        };
-        assert_eq!(tried(&[(false, 9)]), Reach::Busy, "that may be another prober");
-        assert_eq!(tried(&[(false, 9), (false, 9)]), Reach::Yes);
-        // A worker that died or left: no sign of life follows.
-        assert!(!tried(&[(true, 9), (true, 9), (true, 9)]).is_known());
-        assert!(!tried(&[(false, 7), (true, 9), (true, 9)]).is_known());
-        // Its lock could be taken, and it lives.
-        assert_eq!(tried(&[(true, 9), (true, 10)]), Reach::No);
-        assert_eq!(tried(&[(false, 8), (true, 9), (false, 10)]), Reach::No);
-        // One that was just starting when it was tried.
-        assert_eq!(tried(&[(true, 9), (false, 9), (false, 12)]), Reach::Yes);
-        assert_eq!(
-            tried(&[(false, 9), (false, 9), (true, 10), (true, 20)]),
-            Reach::Yes,
-            "learnt once"
-        );
-    }
-
-    #[test]
-    fn two_looks_are_not_enough() {
-        let mut sight = Sight::new(at(0.0));
-        let short = Duration::from_secs(1);
-        sight.look(at(0.0), short, state(9));
-        sight.look(at(0.2), short, state(9));
-        assert!(!sight.is_silent(at(2.0), short));
-    }
-
-    #[test]
-    fn a_clock_that_runs_backwards_gives_nothing_up() {
-        let sight = watch(60, |_| 9);
-        assert!(!sight.is_silent(at(0.0), LEASE));
-        assert!(!sight.lock_has_settled(at(0.0)));
-    }
-
-    #[test]
-    fn the_tail_works_with_three_tasks() {
-        let tail = Tail {
-            open: 1,
-            open_tasks: 1,
-            total: Some(3),
-            idle_slots: 2,
-            median: Some(Duration::from_secs(2)),
-        };
-        assert!(tail.allows_double(0.05, Duration::from_secs(7)));
-        assert!(!tail.allows_double(0.05, Duration::from_secs(6)));
-        assert!(!tail.allows_double(0.0, Duration::from_secs(600)));
-        assert!(
-            !Tail {
-                idle_slots: 0,
-                ..tail
-            }
-            .allows_double(0.05, Duration::from_secs(600))
-        );
-        // Nobody knows yet how many there will be; but there are idle slots for all.
-        assert!(Tail { total: None, ..tail }.allows_double(0.05, Duration::from_secs(600)));
-        assert!(!Tail { median: None, ..tail }.allows_double(0.05, Duration::from_secs(600)));
-    }
-
-    #[test]
-    fn many_open_tasks_are_no_tail() {
-        let tail = Tail {
-            open: 40,
-            open_tasks: 40,
-            total: Some(100),
-            idle_slots: 1,
-            median: Some(Duration::from_secs(1)),
-        };
-        assert!(!tail.allows_double(0.05, Duration::from_secs(600)));
-        assert!(
-            Tail {
-                open: 4,
-                open_tasks: 4,
-                ..tail
-            }
-            .allows_double(0.05, Duration::from_secs(600))
-        );
-    }
-
-    #[test]
-    fn waits_before_a_retry_double_and_are_longer_where_it_failed() {
-        let config = StoreConfig::default();
-        let wait = |faults, mine| retry_wait(&config, Some(Kind::Fail), faults, mine).as_secs();
-        assert_eq!(
-            [wait(1, false), wait(2, false), wait(3, false), wait(40, false)],
-            [1, 2, 4, 60]
-        );
-        assert_eq!(wait(1, true), 3);
-        for after in [
-            None,
-            Some(Kind::Lost),
-            Some(Kind::Back),
-            Some(Kind::Slow),
-            Some(Kind::Again),
-        ] {
-            assert_eq!(retry_wait(&config, after, 3, true), Duration::ZERO, "{after:?}");
-        }
-    }
-
-    #[test]
-    fn no_task_is_started_that_cannot_end_before_the_limit() {
-        // The limit of 1,000 s begins at 100, and the grace is 5 s.
-        let limit = Limit::new(at(100.0), Duration::from_secs(1000), Duration::from_secs(5));
-        let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-        #[rustfmt::skip]
-        let table: &[(f64, Option<u64>, Option<u64>, bool)] = &[
-            // now, p95, timeout, whether it is started
-            (100.0,  None,       None,       true),
-            (1094.0, None,       None,       true),
-            (1095.0, None,       None,       false),
-            (1200.0, None,       None,       false),
-            (1034.0, Some(60),   None,       true),
-            (1035.0, Some(60),   None,       false),
-            // What is known counts before what is allowed.
-            (1034.0, Some(60),   Some(900),  true),
-            (900.0,  None,       Some(300),  false),
-            (700.0,  None,       Some(300),  true),
-            // Half of the time is for trying, however long tasks take.
-            (100.0,  Some(5000), None,       true),
-            (594.0,  Some(5000), None,       true),
-            (595.0,  Some(5000), None,       false),
-            (594.0,  None,       Some(5000), true),
-        ];
-        for (now, p95, timeout, started) in table {
-            let allowed = limit.allows(at(*now), seconds(*p95), seconds(*timeout));
-            assert_eq!(allowed, *started, "at {now}: p95 {p95:?}, timeout {timeout:?}");
-        }
-        assert_eq!(limit.stops_in(at(1000.0)), Duration::from_secs(95));
-        assert_eq!(limit.stops_in(at(1097.0)), Duration::ZERO);
-        assert_eq!(limit.left(at(1097.0)), Duration::from_secs(3));
-    }
-
-    #[test]
-    fn nineteen_of_twenty_tasks_take_no_longer() {
-        let times: Vec<_> = (1..=100).rev().map(Duration::from_secs).collect();
-        assert_eq!(p95(&times), Some(Duration::from_secs(95)));
-        assert_eq!(p95(&times[..1]), Some(Duration::from_secs(100)));
-        assert_eq!(p95(&times[..3]), Some(Duration::from_secs(100)));
-        assert_eq!(p95(&[]), None);
-    }
-}
+mod tests;

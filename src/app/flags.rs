@@ -181,7 +181,10 @@ pub struct WorkerFlags {
     /// Slurm and HTCondor tell when a job ends (HTCondor if the job says so); Grid Engine does not.
     #[arg(long, value_name = "TIME", value_parser = times::parse)]
     time_limit: Option<Duration>,
-    /// The same, as seconds since 1970: how `run` tells its workers
+    /// Take no task for so long when tasks fail here that are ok elsewhere; 0s = never
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = times::parse)]
+    aside: Duration,
+    /// The end of the time limit, as seconds since 1970: how `run` tells its workers
     #[arg(long, value_name = "SECONDS", hide = true)]
     ends_at: Option<u64>,
 }
@@ -222,7 +225,8 @@ impl WorkerFlags {
         let mut config = WorkerConfig::default()
             .slots(self.slots())
             .idle_exit(self.idle_exit)
-            .grace(self.grace);
+            .grace(self.grace)
+            .aside(self.aside);
         if let Some((least, greatest)) = self.poll {
             config = config.poll(least, greatest);
         }
@@ -289,6 +293,7 @@ impl WorkerFlags {
         add("--slots", slots.into());
         add("--idle-exit", times::exact(self.idle_exit).into());
         add("--grace", times::exact(self.grace).into());
+        add("--aside", times::exact(self.aside).into());
         if let Some(scratch) = &self.scratch {
             add("--scratch", scratch.clone().into());
         }

@@ -68,6 +68,12 @@ pub(super) fn of(event: &Event, teller: Teller) -> Option<String> {
             "note: another master, {master}, is silent; it is replaced if it stays so for {}",
             times::short(*lease)
         ),
+        Event::PutAside { rest, why } => format!(
+            "ASIDE  this host is put aside for {}: {}",
+            times::short(*rest),
+            one_line(why)
+        ),
+        Event::AsideEnded => "ASIDE  a task is ok here again: this host is no longer put aside".to_owned(),
         Event::WokeUp { after } => format!(
             "WAKE  this worker was suspended for {}; it looks what has become of its tasks",
             times::short(*after)

@@ -132,6 +132,7 @@ impl Work {
                 (None, WhyLeft::TimeLimit) => "its time limit is near".to_owned(),
                 (None, WhyLeft::Store) => "told by the store".to_owned(),
                 (None, WhyLeft::Asked) => "its parent is gone".to_owned(),
+                (None, WhyLeft::Aside) => "it was put aside, and others work".to_owned(),
                 (None, WhyLeft::Idle) => format!("nothing to do for {}", times::short(limit)),
             };
             screen.line(&told(&summary, &why));

@@ -47,7 +47,7 @@ pub(crate) use publish::Published;
 pub(crate) use reclaim::{Reaper, RunningAttempt, Tail};
 pub use reclaim::{Reclaim, Reclaimed};
 pub use retry::{Retried, Retry};
-pub(crate) use scan::{RoundListing, list_round, list_rounds, list_shard};
+pub(crate) use scan::{RoundListing, accepted_among, list_round, list_rounds, list_shard};
 pub(crate) use state::{ShardState, State};
 pub use status::{RoundStatus, Status, WorkerStatus};
 pub use view::{
@@ -55,7 +55,7 @@ pub use view::{
     Outcomes, RunningStatus, States, TaskSpan, TaskState,
 };
 pub(crate) use view::{EndedInput, outcomes_of_done_file, outcomes_of_input};
-pub(crate) use workers::{Kept, Progress, WorkerFile, forget_dead_workers, place_of};
+pub(crate) use workers::{Kept, Progress, WorkerFile, another_works, forget_dead_workers, place_of};
 #[cfg(any(test, fuzzing))]
 pub(crate) use {
     outcomes::accepted,

@@ -7,8 +7,8 @@ use super::Store;
 use super::state::{ShardState, shard_state};
 use crate::error::{IoContext, Result};
 use crate::fs::DirRef;
-use crate::layout::{self, Entry, RoundEntry};
-use crate::name::{RoundNumber, ShardNumber};
+use crate::layout::{self, Entry, Kind, RoundEntry};
+use crate::name::{RoundNumber, ShardNumber, Stem};
 
 /// What a round's directory holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +45,16 @@ pub(crate) fn list_round(round: &DirRef) -> io::Result<RoundListing> {
         None => {}
     })?;
     Ok(listing)
+}
+
+/// Lists which input files of a shard have an accepted outcome.
+pub(crate) fn accepted_among(shard: &DirRef) -> io::Result<Vec<Stem>> {
+    let mut stems = Vec::new();
+    shard.list(&mut |name| {
+        let entry = Entry::parse(name).filter(|entry| entry.kind == Kind::Out);
+        stems.extend(entry.map(|entry| entry.stem));
+    })?;
+    Ok(stems)
 }
 
 /// Lists a shard; `entries` is a buffer to be used again.

@@ -5,7 +5,6 @@ use super::scan::list_rounds;
 use super::view::{RoundWalk, TaskState};
 use super::workers::read_workers;
 use crate::error::{IoContext, Result};
-use crate::fs::os;
 use crate::name::{RoundNumber, TaskId};
 
 /// What is in a store.
@@ -60,6 +59,8 @@ pub struct WorkerStatus {
     pub silent_for: u64,
     /// Whether it is known or must be believed to be dead: its process is gone, or it was silent for the lease.
     pub lost: bool,
+    /// Why it has put itself aside, if it has: tasks fail there that are ok elsewhere.
+    pub aside: Option<String>,
     /// What its running tasks have told of their progress, from 0 to 1.
     pub progress: Vec<(TaskId, f32)>,
 }
@@ -125,14 +126,15 @@ impl Store {
         let workers = read_workers(self).during("cannot list the workers of", self.root().path())?;
         for seen in workers {
             let silent_for = now.saturating_sub(seen.sign);
-            let gone = os::is_alive(&seen.record.process) == Some(false);
+            let lost = seen.is_lost(now, self.lease().as_secs());
             status.workers.push(WorkerStatus {
                 worker: seen.record.worker.to_string(),
                 slots: seen.record.slots,
                 job: seen.record.job,
                 started: seen.record.started,
                 silent_for,
-                lost: gone || silent_for > self.lease().as_secs(),
+                lost,
+                aside: seen.aside,
                 progress: seen
                     .progress
                     .iter()

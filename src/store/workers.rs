@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::claim::{Identity, take_lock};
 use crate::clock::wall_millis;
+use crate::error::{IoContext, Result};
 use crate::fs::{DirRef, FileRef, Flock, is_gone, os};
 use crate::layout::WORKERS;
 use crate::name::{Attempt, TaskId, WorkerId, plain_job};
@@ -15,6 +16,9 @@ use crate::record::ProcessMark;
 
 /// A worker that notes progress at every heartbeat for a year stays below this.
 const LARGEST: u64 = 1 << 30;
+
+/// The longest reason for which a worker is aside that is read.
+const LONGEST_ASIDE: usize = 200;
 
 /// What the first line of a worker's file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,14 +43,15 @@ pub(crate) struct Progress {
     pub(crate) share: f32,
 }
 
-/// An answer to pings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Pongs {
-    pong: Vec<String>,
+/// What else a worker says in its file, each in a line of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Said {
+    /// The pings that it answers.
+    Pongs { pong: Vec<String> },
+    /// It has put itself aside, and why; or no longer.
+    Aside { aside: Option<String> },
 }
-
-/// Lines at the end of a worker's file that are looked at for what it has told last.
-const LATEST: usize = 16;
 
 /// A worker's own file: flock-ed as long as it lives, removed when it leaves. Its lock tells others that it lives.
 #[derive(Debug)]
@@ -56,8 +61,9 @@ pub(crate) struct WorkerFile {
     file: FileRef,
     /// Whether its lock was ours when it was made.
     locked: bool,
-    /// Its first line.
+    /// Its first line, and the last that says whether it is aside.
     record: Vec<u8>,
+    first_line: usize,
     written: u64,
 }
 
@@ -100,6 +106,7 @@ impl WorkerFile {
             file,
             locked,
             written: text.len() as u64,
+            first_line: text.len(),
             record: text,
         })
     }
@@ -145,26 +152,38 @@ impl WorkerFile {
         self.file.touch()
     }
 
-    /// Appends what its tasks have told of their progress.
-    pub(crate) fn note(&mut self, progress: &[Progress]) -> io::Result<()> {
-        let mut text = serde_json::to_vec(progress).map_err(io::Error::other)?;
-        text.push(b'\n');
-        self.file.write_at(self.written, &text)?;
-        self.written += text.len() as u64;
+    /// Appends that it has put itself aside, and why; or no longer.
+    pub(crate) fn note_aside(&mut self, why: Option<&str>) -> io::Result<()> {
+        let line = self.append(&Said::Aside {
+            aside: why.map(str::to_owned),
+        })?;
+        self.record.truncate(self.first_line);
+        self.record.extend_from_slice(&line);
         Ok(())
     }
 
-    /// Answers pings.
+    /// Appends what its tasks have told of their progress.
+    pub(crate) fn note(&mut self, progress: &[Progress]) -> io::Result<()> {
+        self.append(&progress).map(drop)
+    }
+
+    /// Answers all pings that are there.
     pub(crate) fn answer(&mut self, pings: &[String], sync: bool) -> io::Result<()> {
-        let mut text = serde_json::to_vec(&Pongs { pong: pings.to_vec() }).map_err(io::Error::other)?;
-        text.push(b'\n');
-        self.file.write_at(self.written, &text)?;
-        self.written += text.len() as u64;
-        if sync {
+        self.append(&Said::Pongs { pong: pings.to_vec() })?;
+        match sync {
             // Else it stays in this host's memory for up to half a minute.
-            self.file.sync_data()?;
+            true => self.file.sync_data(),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Appends a line, and returns it.
+    fn append(&mut self, what: &impl Serialize) -> io::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(what).map_err(io::Error::other)?;
+        line.push(b'\n');
+        self.file.write_at(self.written, &line)?;
+        self.written += line.len() as u64;
+        Ok(line)
     }
 
     /// Says goodbye.
@@ -208,8 +227,26 @@ pub(super) struct WorkerSeen {
     /// The same, to the precision that there is.
     pub(super) mtime: Duration,
     pub(super) progress: Vec<Progress>,
-    /// The pings that it has answered lately.
+    /// The pings that it has answered last.
     pub(super) pongs: Vec<String>,
+    /// Why it has put itself aside, if it has.
+    pub(super) aside: Option<String>,
+}
+
+impl WorkerSeen {
+    /// Says whether it is dead as far as can be known: its process is gone, or it was silent for the lease.
+    pub(super) fn is_lost(&self, now: u64, lease: u64) -> bool {
+        os::is_alive(&self.record.process) == Some(false) || now.saturating_sub(self.sign) > lease
+    }
+}
+
+/// Says whether another worker lives that has not put itself aside.
+pub(crate) fn another_works(store: &Store, me: &WorkerId) -> Result<bool> {
+    let now = store.server_time()?.as_secs();
+    let workers = read_workers(store).during("cannot list the workers of", store.root().path())?;
+    Ok(workers.iter().any(|seen| {
+        seen.record.worker != *me && seen.aside.is_none() && !seen.is_lost(now, store.lease().as_secs())
+    }))
 }
 
 /// Reads the files of the workers that are there.
@@ -236,14 +273,27 @@ fn read_worker(dir: &DirRef, name: &WorkerId) -> io::Result<Option<WorkerSeen>> 
         // Whoever may write in the store may have written it.
         record.job = record.job.as_deref().and_then(plain_job);
     }
-    let latest: Vec<&[u8]> = lines.rev().take(LATEST).collect();
-    let progress = latest.iter().find_map(|line| serde_json::from_slice(line).ok());
-    let pongs = latest.iter().filter_map(|line| serde_json::from_slice(line).ok());
+    // The latest of each kind counts; those that say whether it is aside, and answers to pings, are seldom.
+    let (mut progress, mut aside, mut pongs) = (None, None, Vec::new());
+    for line in lines {
+        match line.first() {
+            Some(b'[') => progress = Some(line),
+            Some(b'{') => match serde_json::from_slice(line) {
+                Ok(Said::Aside { aside: said }) => aside = said,
+                Ok(Said::Pongs { pong }) => pongs = pong,
+                Err(_) => {}
+            },
+            _ => {}
+        }
+    }
+    let progress = progress.and_then(|line| serde_json::from_slice(line).ok());
+    let aside = aside.map(|why| why.chars().take(LONGEST_ASIDE).collect());
     Ok(record.map(|record| WorkerSeen {
         record,
         sign: mtime.as_secs(),
         mtime,
         progress: progress.unwrap_or_default(),
-        pongs: pongs.flat_map(|pongs: Pongs| pongs.pong).collect(),
+        aside,
+        pongs,
     }))
 }

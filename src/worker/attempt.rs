@@ -106,6 +106,7 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
                 };
                 *count += 1;
                 tell_failure(engine, running, &failure);
+                engine.note_trouble(running, &dir, &failure);
                 let pushed = running.with_claim(|claim| push_failure(claim.content(), index, &failure, last));
                 if pushed.is_none() {
                     return End::Abandoned;
@@ -273,6 +274,7 @@ fn run_task<W: Worker>(
         Err(panic) => return Err(failed(running, elapsed, panic, false)),
     };
     engine.end.note_time(elapsed);
+    engine.note_success();
     let (codec, limit) = (engine.store.codec(), engine.store.config().max_record);
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     let head = (RecordKind::Output, codec.byte(), frame.index, nanos);

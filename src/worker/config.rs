@@ -39,6 +39,7 @@ pub struct WorkerConfig {
     pub(super) job: Option<String>,
     pub(super) ends: Option<(Moment, Duration)>,
     pub(super) known_times: Vec<Duration>,
+    pub(super) aside: Duration,
     pub(super) stop: Stop,
     pub(super) observer: Observer,
 }
@@ -54,6 +55,7 @@ impl Default for WorkerConfig {
             job: None,
             ends: None,
             known_times: Vec::new(),
+            aside: Duration::from_secs(3600),
             stop: Stop::new(),
             observer: Observer::none(),
         }
@@ -140,6 +142,16 @@ impl WorkerConfig {
         self
     }
 
+    /// Sets for how long a worker puts itself aside on which tasks fail that are ok elsewhere: three in a row, of which two
+    /// are known to have an output by another worker. After that it tries one task. Zero: never. Default: 1 hour.
+    ///
+    /// It keeps its place meanwhile, unless it is aside for its whole idle time while another worker lives. One that is
+    /// the last alive is never aside.
+    pub fn aside(mut self, rest: Duration) -> Self {
+        self.aside = rest;
+        self
+    }
+
     /// Says whether there is a limit.
     pub fn has_end(&self) -> bool {
         self.ends.is_some()
@@ -223,4 +235,6 @@ pub enum WhyLeft {
     Asked,
     /// Its limit is near: [`WorkerConfig::ends_in`].
     TimeLimit,
+    /// It had put itself aside for its whole idle time, and another worker lives: [`WorkerConfig::aside`].
+    Aside,
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::WorkerConfig;
+use super::aside::Rest;
 use super::engine::Engine;
 use super::scanner::{Candidate, Found, Nothing, Scanner, View};
 use crate::clock::{Backoff, Moment, Random};
@@ -103,6 +104,11 @@ impl<W> Engine<W> {
         if self.is_paused() {
             return Ok(self.pause(desk, seen));
         }
+        match self.rests() {
+            Rest::Over => {}
+            Rest::For(left) => return Ok(self.pause_for(desk, seen, left)),
+            Rest::Leave => return Ok(Look::Leave),
+        }
         let runs_here = |round: RoundNumber, stem: Stem| {
             lock(&self.running)
                 .iter()
@@ -133,7 +139,7 @@ impl<W> Engine<W> {
     /// Looks for the stop file and the pause file, but only when the next listing is due anyway, or the keeper has
     /// seen that there is a pause.
     fn look_for_signs(&self, desk: &Desk) -> Result<()> {
-        if desk.scanner.has_candidates() && !self.is_paused() {
+        if desk.scanner.has_candidates() && !self.is_paused() && !self.is_aside() {
             return Ok(());
         }
         self.heed_signs()
@@ -142,9 +148,14 @@ impl<W> Engine<W> {
 
     /// The store is paused: rest, and do not count it as idle.
     fn pause(&self, desk: &mut Desk, seen: u64) -> Look {
+        self.pause_for(desk, seen, Duration::MAX)
+    }
+
+    /// The same, but no longer than this.
+    fn pause_for(&self, desk: &mut Desk, seen: u64, most: Duration) -> Look {
         (desk.idle_since, desk.trouble_since) = (None, None);
         let rest = desk.poll.step();
-        let rest = desk.random.jitter(rest).max(Duration::from_millis(10));
+        let rest = desk.random.jitter(rest).min(most).max(Duration::from_millis(10));
         self.watch(desk);
         desk.rest = Some((Moment::now().plus(rest), seen));
         Look::Rest(rest)

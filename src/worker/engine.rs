@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::aside::Health;
 use super::attempt;
 use super::desk::{Desk, Look};
 use super::ending;
@@ -41,6 +42,7 @@ pub(super) struct Engine<W> {
     pub(super) file: Mutex<Option<WorkerFile>>,
     pub(super) counts: Counts,
     pub(super) end: Leaving,
+    pub(super) health: Health,
     /// Whether the store was paused at the last look.
     paused: AtomicBool,
     /// The pings that are answered and still there.
@@ -240,6 +242,7 @@ impl<W> Engine<W> {
             file: Mutex::new(file),
             counts: Counts::default(),
             end,
+            health: Health::new(),
             paused: AtomicBool::new(false),
             answered: Mutex::new(Vec::new()),
             leaving: AtomicBool::new(false),
@@ -305,13 +308,9 @@ impl<W> Engine<W> {
             return;
         }
         let mut answered = lock(&self.answered);
-        let new: Vec<_> = pings
-            .iter()
-            .filter(|ping| !answered.contains(ping))
-            .cloned()
-            .collect();
-        if let Some(file) = lock(&self.file).as_mut().filter(|_| !new.is_empty()) {
-            match file.answer(&new, self.store.kind() == FsKind::Network) {
+        let is_new = pings.iter().any(|ping| !answered.contains(ping));
+        if let Some(file) = lock(&self.file).as_mut().filter(|_| is_new) {
+            match file.answer(pings, self.store.kind() == FsKind::Network) {
                 Ok(()) => *answered = pings.to_vec(),
                 // The next look tries again.
                 Err(error) => self.config.observer.tell(|| Event::Trouble {
@@ -362,6 +361,7 @@ impl<W: Worker> Engine<W> {
             lock(&self.running).push(Arc::clone(&running));
             let end = attempt::run(self, &running);
             lock(&self.running).retain(|other| !Arc::ptr_eq(other, &running));
+            self.note_end();
             match end {
                 attempt::End::Over => trouble.reset(),
                 attempt::End::Trouble => {
@@ -404,6 +404,7 @@ impl<W: Worker> Engine<W> {
                     let mut desk = lock(&self.desk);
                     desk.scanner.won();
                     desk.trouble_is_over();
+                    self.note_claim();
                     return Ok(Some((candidate.round, claim)));
                 }
                 Ok(Claiming::Busy) => lock(&self.desk).scanner.missed(),

@@ -105,7 +105,7 @@ impl Leaving {
     pub(super) fn says(&self) -> &'static str {
         match self.why() {
             WhyLeft::TimeLimit => "the time limit of its worker is near",
-            WhyLeft::Idle | WhyLeft::Store | WhyLeft::Asked => "the worker was told to stop",
+            WhyLeft::Idle | WhyLeft::Store | WhyLeft::Asked | WhyLeft::Aside => "the worker was told to stop",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The worker: claims input files, processes their tasks, publishes what they gave.
 
+mod aside;
 mod attempt;
 mod carry;
 mod config;

@@ -151,6 +151,7 @@ fn worker(worker: &WorkerStatus) -> Value {
         "started_ms": worker.started,
         "silent_for_s": worker.silent_for,
         "lost": worker.lost,
+        "aside": worker.aside,
     })
 }
 

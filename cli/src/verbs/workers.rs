@@ -95,6 +95,7 @@ fn row(worker: &Worker) -> Vec<Cell> {
     let (host, pid) = worker.place();
     let (state, kind) = match worker.health {
         Health::Alive => ("alive", Kind::Ok),
+        Health::Aside => ("aside", Kind::Warning),
         Health::Silent => ("silent", Kind::Warning),
         Health::Lost => ("lost", Kind::Failed),
         Health::Left => ("left", Kind::Waiting),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flockwork::app::times;
-use flockwork::{TaskId, TaskState};
+use flockwork::{TaskId, TaskState, WorkerStatus};
 
 use super::opened::Opened;
 use super::running::{Held, RunningNow};
@@ -22,7 +22,7 @@ const SLOW: (f64, Duration) = (10.0, Duration::from_secs(60));
 /// Something to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attention {
-    /// One word: `stale`, `slow`, `failed`, `lost`, `paused`, `stopped`, `idle`.
+    /// One word: `aside`, `stale`, `slow`, `failed`, `lost`, `paused`, `stopped`, `idle`.
     pub(crate) what: &'static str,
     pub(crate) text: String,
     /// What can be typed about it.
@@ -58,6 +58,22 @@ pub(super) fn stale(opened: &Opened, running: &RunningNow, somebody_works: bool)
         "stale",
         opened.command("ls", "-s stale"),
     )
+}
+
+/// Returns the workers that have put themselves aside.
+pub(super) fn aside(opened: &Opened, workers: &[WorkerStatus]) -> Vec<Attention> {
+    let aside: Vec<(&WorkerStatus, &String)> = workers
+        .iter()
+        .filter(|worker| !worker.lost)
+        .filter_map(|worker| Some((worker, worker.aside.as_ref()?)))
+        .collect();
+    let line = |(worker, why): &(&WorkerStatus, &String)| Attention {
+        what: "aside",
+        text: format!("{}: {}", worker.worker, words::tame(why, 160)),
+        command: opened.command("workers", ""),
+    };
+    let all = opened.command("workers", "");
+    cut(aside.iter().map(line), aside.len(), "aside", all)
 }
 
 /// Returns the tasks that take much longer than others.

@@ -214,6 +214,7 @@ impl Summary {
             Phase::Empty | Phase::Running | Phase::Done => {}
         }
         all.extend(attention::stale(opened, running, self.alive > 0));
+        all.extend(attention::aside(opened, &self.workers));
         all.extend(attention::slow(opened, running, self.median));
         all.extend(attention::failed(opened, self.counts.failed, notes));
         if self.lost > 0 && self.counts.open() > 0 {

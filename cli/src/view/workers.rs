@@ -12,6 +12,8 @@ use super::running::RunningNow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Health {
     Alive,
+    /// It has put itself aside: tasks fail there that are ok elsewhere.
+    Aside,
     /// Without a sign of life for over half the lease.
     Silent,
     /// Dead, or believed to be.
@@ -103,6 +105,7 @@ fn worker(
             None => Health::Left,
             Some(present) if present.lost => Health::Lost,
             Some(_) if silent.is_some_and(|silent| silent > lease / 2) => Health::Silent,
+            Some(present) if present.aside.is_some() => Health::Aside,
             Some(_) => Health::Alive,
         },
         slots: present.map(|present| present.slots),

@@ -32,6 +32,11 @@ impl Place {
         pid.trim().parse().unwrap()
     }
 
+    /// What is in a file, or nothing.
+    fn read_or_empty(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
     /// The names of markers in the store, such as `0000000.1.back`.
     fn markers(&self, kind: &str) -> Vec<String> {
         let mut found = Vec::new();
@@ -341,4 +346,135 @@ fn time_in_which_a_job_is_suspended_does_not_count_for_the_timeout() {
     let said = worker.end();
     assert!(said.err.contains(": 1 ok"), "{}", said.err);
     place.check_complete();
+}
+
+/// On a host without what it needs it fails; elsewhere it does ten tasks, and the others once it may.
+const NEEDY: &str = "H=$FLOCKWORK_HERE; \
+                     if [ -n \"$LACKS\" ] && ! [ -e $H/mended ]; then \
+                         echo x >> $H/failed; echo solver: not found >&2; exit 127; fi; \
+                     if [ -z \"$LACKS\" ]; then echo x >> $H/good; \
+                         [ $(wc -l < $H/good) -le 10 ] || until [ -e $H/go ]; do sleep 0.02; done; fi; \
+                     echo r=$FLOCKWORK_a";
+
+/// Starts a worker on a host that lacks something, and another when some tasks have failed there.
+fn needy(place: &Place, more: &[&str]) -> [Running; 2] {
+    let plenty = ["--retries", "500", "--backoff", "1ms..2ms"];
+    place.submit_guests("a=1..20", NEEDY, &plenty);
+    let lacking = place.guest(more, &[("LACKS", "solver")]);
+    wait_until("some to fail", || {
+        match place.wait_for_file("failed").lines().count() {
+            0..5 => Err("not yet".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    [lacking, place.guest(&[], &[])]
+}
+
+#[test]
+fn a_host_on_which_tasks_fail_that_are_ok_elsewhere_is_put_aside_and_shown() {
+    let place = Place::new();
+    let [lacking, good] = needy(&place, &["--aside", "1h"]);
+    let worker = wait_until("one to be aside", || {
+        let status = place.json(&["status", STORE]);
+        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        let aside = workers.into_iter().find(|worker| worker["aside"].is_string());
+        aside.ok_or_else(|| status.to_string())
+    });
+    assert_eq!(worker["pid"], lacking.pid(), "{worker}");
+    let why = worker["aside"].as_str().unwrap();
+    assert!(
+        why.contains("failed here (\"exit 127") && why.ends_with("are ok elsewhere"),
+        "{why}"
+    );
+    let status = place.json(&["status", STORE]);
+    let attention = status["attention"].as_array().unwrap();
+    assert!(attention.iter().any(|one| one["what"] == "aside"), "{status}");
+    let workers = place.ok(&["workers", STORE]).text();
+    assert_eq!(workers.matches(" aside ").count(), 1, "{workers}");
+    let failed = place.read("failed").lines().count();
+    place.write("go", "");
+    let (good, lacking) = (good.end(), lacking.end());
+    assert_eq!((good.code, lacking.code), (0, 0), "{}{}", good.err, lacking.err);
+    assert_eq!(
+        place.read("failed").lines().count(),
+        failed,
+        "it takes none while it is aside"
+    );
+    assert!(
+        lacking.err.contains("ASIDE  this host is put aside for 1h"),
+        "{}",
+        lacking.err
+    );
+    assert_eq!(place.check_complete()["ok"], 20);
+}
+
+#[test]
+fn after_its_rest_a_worker_tries_one_task_and_works_again_when_that_is_ok() {
+    let place = Place::new();
+    let [lacking, good] = needy(&place, &["--aside", "200ms"]);
+    // It is put aside, tries one, and rests again.
+    wait_until("it to rest again", || {
+        let status = place.json(&["status", STORE]);
+        match status.to_string().contains("failed here too") {
+            true => Ok(()),
+            false => Err(status.to_string()),
+        }
+    });
+    place.write("mended", "");
+    // All but the one that the other holds.
+    place.wait_for("ok", 19);
+    let status = place.json(&["status", STORE]);
+    assert!(!status.to_string().contains("failed here"), "{status}");
+    place.write("go", "");
+    let (good, lacking) = (good.end(), lacking.end());
+    assert_eq!((good.code, lacking.code), (0, 0), "{}{}", good.err, lacking.err);
+    assert!(lacking.err.contains("no longer put aside"), "{}", lacking.err);
+    assert_eq!(place.check_complete()["ok"], 20);
+}
+
+#[test]
+fn whoever_wants_it_never_puts_a_host_aside() {
+    let place = Place::new();
+    let [lacking, good] = needy(&place, &["--aside", "0s"]);
+    wait_until("the others to be done", || {
+        match place.read_or_empty("good").lines().count() {
+            11 => Ok(()),
+            count => Err(count.to_string()),
+        }
+    });
+    let failed = place.read("failed").lines().count();
+    wait_until("it to go on", || match place.read("failed").lines().count() {
+        now if now > failed + 20 => Ok(()),
+        now => Err(now.to_string()),
+    });
+    place.write("mended", "");
+    place.write("go", "");
+    let (good, lacking) = (good.end(), lacking.end());
+    assert_eq!((good.code, lacking.code), (0, 0), "{}{}", good.err, lacking.err);
+    assert!(!lacking.err.contains("ASIDE"), "{}", lacking.err);
+    assert_eq!(place.check_complete()["ok"], 20);
+}
+
+#[test]
+fn auto_slots_are_as_many_as_the_job_was_given() {
+    let place = Place::new();
+    place.submit_guests("a=1..1", PATIENT, &["--mem", "1000M"]);
+    place.write("job.ad", "ClusterId = 12\nProcId = 3\nRequestMemory = 100\n");
+    place.write("machine.ad", "Cpus = 64\nMemory = 1500\n");
+    let (job, machine) = (place.path("job.ad"), place.path("machine.ad"));
+    let variables = [
+        ("_CONDOR_JOB_AD", job.to_str().unwrap()),
+        ("_CONDOR_MACHINE_AD", machine.to_str().unwrap()),
+    ];
+    let worker = place.guest(&["--slots", "auto"], &variables);
+    place.waits_at(1);
+    let status = place.json(&["status", STORE]);
+    let shown = &status["workers"][0];
+    assert_eq!(shown["job"], "htcondor 12.3", "{status}");
+    assert_eq!(
+        shown["slots"], 1,
+        "two such tasks do not fit into the job's memory: {status}"
+    );
+    place.write("go", "");
+    assert_eq!(worker.end().code, 0);
 }

@@ -82,6 +82,9 @@ fn table(path: &Path, status: &Status) -> String {
         if let Some(job) = &worker.job {
             text.push_str(&format!("  {job}"));
         }
+        if let Some(why) = &worker.aside {
+            text.push_str(&format!("  put aside: {}", crate::app::lines::one_line(why)));
+        }
         for (task, share) in &worker.progress {
             text.push_str(&format!("  {task} {:.0}%", share * 100.0));
         }
@@ -125,6 +128,7 @@ fn json(path: &Path, id: &str, status: &Status) -> serde_json::Value {
                 "started_ms": worker.started,
                 "silent_for_s": worker.silent_for,
                 "lost": worker.lost,
+                "aside": worker.aside,
                 "progress": progress,
             })
         })
