@@ -11,6 +11,7 @@ mod exec;
 #[doc(hidden)]
 pub mod fuzz;
 mod hosts;
+mod launch;
 mod listing;
 mod master;
 mod nearest;
@@ -42,6 +43,7 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Run(args) => verbs::run(*args),
         Verb::Submit(args) => verbs::submit(*args),
         Verb::Worker(args) => verbs::worker(args),
+        Verb::Launch(args) => verbs::launch(*args),
         Verb::Wait(args) => verbs::wait(*args),
         Verb::Collect(args) => verbs::collect(&args),
         Verb::Status(args) => verbs::status(&args),

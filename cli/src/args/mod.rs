@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and nothing done with it.
 
 mod help;
+mod launch;
 mod read;
 mod steer;
 mod sweep;
@@ -10,6 +11,7 @@ mod work;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
+pub(crate) use launch::{BatchArgs, CommonArgs, JobFlags, LaunchArgs, LaunchBy, LocalArgs};
 pub(crate) use read::{
     As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ShowArgs, Sort,
     StateArg, StatusArgs, WorkersArgs,
@@ -51,6 +53,7 @@ pub(crate) enum Verb {
     Run(Box<RunArgs>),
     Submit(Box<SubmitArgs>),
     Worker(WorkerArgs),
+    Launch(Box<LaunchArgs>),
     Wait(Box<WaitArgs>),
     Collect(CollectArgs),
     Status(StatusArgs),
@@ -90,6 +93,17 @@ pub(crate) enum Verb {
 /// Returns the parser, with descriptions and examples.
 pub(crate) fn command() -> clap::Command {
     describe(Cli::command())
+}
+
+/// Says whether `worker` would understand these flags.
+///
+/// # Errors
+///
+/// In the parser's words.
+pub(crate) fn check_worker_flags(flags: &[String]) -> Result<(), clap::Error> {
+    let line = ["flockwork", "worker", "STORE"].map(str::to_owned);
+    let matches = command().try_get_matches_from(line.iter().chain(flags))?;
+    Cli::from_arg_matches(&matches).map(drop)
 }
 
 /// Parses the command line.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{Format, StatusArgs};
 use crate::output::{self, Cell, Column, Kind, Table, bytes, count, document};
 use crate::view::block::{self, Line};
+use crate::view::launches;
 use crate::view::opened::Opened;
 use crate::view::summary::{Phase, Summary};
 
@@ -121,6 +122,7 @@ fn figures(summary: &Summary) -> Map<String, Value> {
         "workers_alive": summary.alive,
         "workers_lost": summary.lost,
         "slots": summary.slots,
+        "launches": launches::values(&summary.launches),
         "file_system": kind,
         "file_system_source": source,
         "free_bytes": summary.free_space,
@@ -140,6 +142,7 @@ fn lines(summary: &Summary) -> Vec<Line> {
     }
     lines.extend(pace(summary));
     lines.push(workers(summary));
+    lines.extend(launches::lines(&summary.launches));
     if !summary.attention.is_empty() {
         lines.push(Line::of("  attention"));
         let width = summary

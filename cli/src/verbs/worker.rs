@@ -12,6 +12,7 @@ use crate::exec::Words;
 use crate::exec::guard::Guard;
 use crate::exec::resources::{Budget, Offer};
 use crate::exec::worker::{Setup, SweepWorker};
+use crate::launch::{local, replace};
 use crate::steward::Steward;
 use crate::sweep::command::CommandLine;
 use crate::sweep::pattern::Fill;
@@ -26,17 +27,21 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Runs the verb.
 pub(crate) fn worker(args: WorkerArgs) -> Ended {
+    let begun = Instant::now();
+    if args.detached {
+        local::begin_session()?;
+    }
     let path = app::named(args.place.store.as_deref())?;
     let flags = args.work;
     let work = Work {
-        store: path,
+        store: path.clone(),
         config: flags.worker.config(),
         idle_exit: flags.worker.idle_exit,
         on_signal: flags.worker.on_signal(),
         quiet: args.quiet,
         parent: args.parent,
     };
-    work.run(|store, stop| {
+    let ended = work.run(|store, stop| {
         let sweep = wait_for_sweep(store, stop, flags.worker.idle_exit)?;
         // Commands run without a guard too; they outlive a worker that is killed outright then.
         let guard = Guard::start().ok();
@@ -49,7 +54,11 @@ pub(crate) fn worker(args: WorkerArgs) -> Ended {
                 guard,
             },
         ))
-    })
+    });
+    if let Some(number) = args.relaunch {
+        replace::at_end(&path, number, begun.elapsed());
+    }
+    ended
 }
 
 /// What lives beside the worker.

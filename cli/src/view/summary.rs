@@ -7,9 +7,11 @@ use flockwork::app::exit::Failed;
 
 use super::attention::{self, Attention};
 use super::journals::{Journals, Pace, WINDOW};
+use super::launches::{self, Seen};
 use super::opened::Opened;
 use super::running::RunningNow;
 use crate::doctor::mount;
+use crate::launch::records::Launches;
 use crate::output::ago;
 use crate::words;
 
@@ -100,6 +102,7 @@ pub(crate) struct Summary {
     pub(crate) lost: u64,
     /// Of those that live.
     pub(crate) slots: u64,
+    pub(crate) launches: Vec<Seen>,
     pub(crate) file_system: Option<(String, String)>,
     pub(crate) free_space: Option<u64>,
     pub(crate) attention: Vec<Attention>,
@@ -131,6 +134,10 @@ impl Summary {
         });
         let mut journals = Journals::read(&opened.store, now);
         notes.append(&mut journals.troubles);
+        let launched = Launches::of(opened.store.path()).all().unwrap_or_else(|failed| {
+            notes.push(failed.to_string());
+            Vec::new()
+        });
         let counts = Counts::of(&status, submitted, running.stale_tasks());
         let (lost, alive): (Vec<_>, Vec<_>) = status.workers.iter().partition(|worker| worker.lost);
         let phase = phase(&status, counts, submitted.is_some(), !alive.is_empty());
@@ -166,6 +173,7 @@ impl Summary {
             alive: alive.len() as u64,
             lost: lost.len() as u64,
             slots: slots(&alive),
+            launches: launches::look(launched, &status.workers),
             file_system: mount::of(opened.store.path())
                 .ok()
                 .map(|mount| (mount.fs_type, mount.source)),

@@ -12,6 +12,8 @@ mod hostile;
 mod inside;
 /// From a table to its results, at once and with each verb apart.
 mod journey;
+/// Workers that engines, or this host, are to start.
+mod launch;
 /// What people get wrong: the text, the exit code, and nothing that was made.
 mod mistakes;
 /// Running the command, waiting for it, and reading what it says.
