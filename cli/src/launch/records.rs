@@ -20,7 +20,7 @@ use std::time::Duration;
 use flockwork::app::exit::{Failed, NOT_OK};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use note::{Came, Note, Notes};
+pub(crate) use note::{Came, Note, Notes, last_words};
 
 use super::request::Request;
 use super::{Engine, cap};

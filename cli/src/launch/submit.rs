@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use flockwork::app::exit::{Failed, NO_WORKER, NOT_OK};
 
-use super::records::{Draft, Launches, Note, Record};
+use super::records::{Draft, Launches, Note, Record, last_words};
 use super::run::{Answer, run};
 use super::{Engine, text};
 use crate::output::ago;
 use crate::sweep::shown;
-use crate::words;
 
 /// How long an engine may take to answer; a busy Slurm answers after a minute.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -44,7 +43,7 @@ pub(crate) fn submit(
     let mut fail = |said: String| {
         let note = Note::Failed {
             at: ago::now(),
-            said: words::tame(&said, LONGEST),
+            said: end_of(&said),
         };
         // What went wrong is told in any case.
         let _ = notes.add(&note);
@@ -124,6 +123,11 @@ fn hand_over(record: &Record) -> io::Result<Answer> {
     )
 }
 
+fn end_of(said: &str) -> String {
+    let cut = said.char_indices().rev().nth(LONGEST).map_or(0, |(at, _)| at);
+    said[cut..].to_owned()
+}
+
 fn failed(engine: Engine, record: &Record, said: &str) -> Failed {
     Failed::new(
         NO_WORKER,
@@ -131,7 +135,7 @@ fn failed(engine: Engine, record: &Record, said: &str) -> Failed {
             "launch {} was not submitted: {}: {}",
             record.number,
             engine.submits_with().unwrap_or(engine.name()),
-            words::tame(said, LONGEST)
+            last_words(said)
         ),
         Some("--print writes the submit file; look whether your site wants an account, a partition or other limits".to_owned()),
     )

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::block::Line;
 use crate::launch::Engine;
-use crate::launch::records::Launch;
+use crate::launch::records::{Launch, last_words};
 use crate::launch::seen::seen;
 use crate::output::{Kind, count};
 
@@ -83,7 +83,7 @@ fn line(seen: &Seen, replacements: &[&Seen]) -> Line {
     };
     let alive = seen.alive + replacements.iter().map(|other| other.alive).sum::<u64>();
     let mut line = Line::of(format!("    {number} {engine}{job}"))
-        .to(26)
+        .to(30)
         .and(format!(
             "{} workers asked for, {} seen",
             count(record.asked.workers.into()),
@@ -96,14 +96,16 @@ fn line(seen: &Seen, replacements: &[&Seen]) -> Line {
     if replaced > 0 {
         line = line.and(format!(", {} replaced", count(replaced as u64)));
     }
-    if seen.launch.stopped {
+    if seen.launch.stopped && came.failed.is_none() {
         line = line.and(", stopped");
     }
     let troubles = replacements
         .iter()
         .filter_map(|other| other.launch.came.failed.as_ref());
     match came.failed.iter().chain(troubles).next_back() {
-        Some(said) => line.and("   ").with(Kind::Failed, format!("failed: {said}")),
+        Some(said) => line
+            .and("   ")
+            .with(Kind::Failed, format!("failed: {}", last_words(said))),
         None => line,
     }
 }
@@ -141,8 +143,8 @@ mod tests {
         ];
         insta::assert_snapshot!(block::text(&lines(&all), None), @r"
         launches
-          1 slurm job 48213     50 workers asked for, 8 seen, 1 replaced   failed: no such partition\x1b[2J
-          2 slurm job 48214     50 workers asked for, 2 seen, stopped
+          1 slurm job 48213         50 workers asked for, 8 seen, 1 replaced   failed: no such partition\x1b[2J
+          2 slurm job 48214         50 workers asked for, 2 seen, stopped
         ");
         let many: Vec<Seen> = (1..=9).map(|number| seen(number, None, None, None)).collect();
         let text = block::text(&lines(&many), None);

@@ -258,7 +258,7 @@ fn what_an_engine_refuses_is_told_and_stays_recorded() {
             .write("engine/broken", "error: invalid account \x1b[2Jx\nand more\n");
         let said = engines.run(&["launch", engine, STORE, "--force"]);
         assert_eq!(said.code, 7, "{}", said.err);
-        let words = format!("{submits}: error: invalid account \\x1b[2Jx\\nand more");
+        let words = format!("{submits}: error: invalid account \\x1b[2Jx; and more");
         assert!(
             said.err.contains(&format!("launch 1 was not submitted: {words}")),
             "{}",
@@ -364,7 +364,7 @@ fn hostile_paths_reach_the_worker_as_they_are_or_are_refused() {
     engines.0.ok(&[
         "submit", name, "--sweep", "a=1,2", "--result", "r=stdout", "--", "echo", "{a}",
     ]);
-    engines.ok(&["launch", "slurm", name, "--", "--idle-exit", "0s"]);
+    engines.ok(&["launch", "slurm", name, "--", "--poll", "5ms..50ms"]);
     // What Slurm runs, but for a flag that is not for this worker.
     let script = engines
         .0
@@ -374,14 +374,17 @@ fn hostile_paths_reach_the_worker_as_they_are_or_are_refused() {
     let mut sh = Command::new("sh");
     sh.arg(engines.0.path("script"))
         .current_dir(engines.0.path("bin"));
-    let said = Running::start(sh).end();
+    let running = Running::start(sh);
+    wait_until("its tasks to end", || {
+        let status = engines.json(&["status", name]);
+        match status["ok"] == 2 {
+            true => Ok(()),
+            false => Err(status.to_string()),
+        }
+    });
+    engines.0.ok(&["stop", name]);
+    let said = running.end();
     assert_eq!(said.code, 0, "{}", said.err);
-    let status = engines.json(&["status", name]);
-    assert_eq!(
-        (&status["ok"], &status["tasks"]),
-        (&Value::from(2), &Value::from(2)),
-        "{status}"
-    );
     assert!(!engines.0.names().iter().any(|name| name == "evil") && !engines.0.has("bin/evil"));
     for (engine, code) in [("condor", 2), ("sge", 2)] {
         let said = engines.run(&["launch", engine, name, "--force"]);
@@ -493,7 +496,7 @@ fn a_worker_whose_time_is_up_is_replaced_while_there_is_work_and_never_beyond_th
 fn an_engine_that_fails_a_replacement_does_not_fail_the_worker() {
     let engines = Engines::new();
     engines.ok(&["launch", "sge", STORE, "--time", "1m", "--until-done"]);
-    let mut busy = engines.0.start(&["worker", STORE, "--poll", "5ms..50ms"]);
+    let _busy = engines.0.start(&["worker", STORE, "--poll", "5ms..50ms"]);
     engines.0.wait_for("running", 1);
     engines.0.write("engine/broken", "job rejected: no access\n");
     let said = engines.ok(&["worker", STORE, "--idle-exit", "0s", "--relaunch", "1"]);
@@ -570,18 +573,7 @@ fn workers_of_this_host_go_on_alone_and_finish_whoever_is_killed() {
         "-c",
         GATED,
     ]);
-    let said = place.ok(&[
-        "launch",
-        "local",
-        STORE,
-        "-w",
-        "3",
-        "--",
-        "--idle-exit",
-        "0s",
-        "--poll",
-        "5ms..50ms",
-    ]);
+    let said = place.ok(&["launch", "local", STORE, "-w", "3", "--", "--poll", "5ms..50ms"]);
     assert!(
         said.err.contains("launch 1: 3 workers in the background"),
         "{}",
@@ -615,6 +607,7 @@ fn workers_of_this_host_go_on_alone_and_finish_whoever_is_killed() {
     place.write("go", "");
     place.wait_for("ok", 6);
     place.check_complete();
+    place.ok(&["stop", STORE]);
     pids.iter().for_each(|pid| wait_until_gone(*pid));
     let told = place.json(&["launch", "local", STORE, "--status"]);
     assert_eq!(told["launches"][0]["state"], "ended", "{told}");

@@ -9,6 +9,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::launch::process::Process;
+use crate::words;
+
+/// Lines of an engine's words that are shown, and the longest text of them.
+const SHOWN: usize = 2;
+const LONGEST: usize = 300;
 
 /// Something that came of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +55,16 @@ impl Notes {
     }
 }
 
+/// Returns what people are shown of an engine's words: the end, where it says what it comes to.
+pub(crate) fn last_words(said: &str) -> String {
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    words::tame(&lines[lines.len().saturating_sub(SHOWN)..].join("; "), LONGEST)
+}
+
 /// All that came of a launch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Came {
@@ -89,6 +104,16 @@ impl Came {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_what_an_engine_says_is_shown() {
+        let said = "error: attempt 1\nerror: attempt 2\n\nerror: no host\x1b[2J\nfailed\n";
+        assert_eq!(last_words(said), "error: no host\\x1b[2J; failed");
+        assert_eq!(
+            (last_words(""), last_words("one")),
+            (String::new(), "one".to_owned())
+        );
+    }
 
     #[test]
     fn notes_are_read_as_they_were_written_but_for_a_line_that_was_cut() {

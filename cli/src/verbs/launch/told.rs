@@ -8,7 +8,7 @@ use crate::args::Format;
 use crate::launch::Engine;
 use crate::launch::ask::{Jobs, Queue, ask};
 use crate::launch::local::lives;
-use crate::launch::records::{Launch, Launches};
+use crate::launch::records::{Launch, Launches, last_words};
 use crate::launch::seen::seen;
 use crate::launch::stop::Done;
 use crate::output::{Cell, Column, Kind, Table, ago};
@@ -78,7 +78,9 @@ fn row(launch: &Launch, workers: &[WorkerStatus], queue: Option<&Queue>, now: u6
         seen(launch, workers).into(),
         record.parent.map_or_else(Cell::default, Cell::from),
         Cell::from(record.at).shown(ago::ago(ago::age(record.at, now))),
-        note.map_or_else(Cell::default, Cell::from),
+        note.map_or_else(Cell::default, |note| {
+            Cell::from(note.as_str()).shown(last_words(&note))
+        }),
     ]
 }
 
