@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::store::Store;
 use crate::wait::lock;
+use crate::worker::WhyLeft;
 
-/// Called once, in a thread of its own: somebody else may be asked to take the worker's place.
-pub type OnNearEnd = Box<dyn FnOnce(&Store) + Send>;
+/// Called once, in a thread of its own, with why the end is near ([`WhyLeft::TimeLimit`], or [`WhyLeft::Asked`] by a signal):
+/// somebody else may be asked to take the worker's place.
+pub type OnNearEnd = Box<dyn FnOnce(&Store, WhyLeft) + Send>;
 
 /// Between two looks whether it has returned.
 const LOOK: Duration = Duration::from_millis(10);
@@ -38,13 +40,13 @@ impl NearEnd {
     }
 
     /// Calls it, unless that was done before. It never keeps the caller.
-    pub(super) fn call(&self) {
+    pub(super) fn call(&self, why: WhyLeft) {
         let mut state = lock(&self.0);
         let Some(store) = state.store.clone() else { return };
         let Some(hook) = state.hook.take() else { return };
         let thread = std::thread::Builder::new().name("flockwork-near-end".into());
         // Without a thread there is no room for what it would do either.
-        state.thread = thread.spawn(move || hook(&store)).ok();
+        state.thread = thread.spawn(move || hook(&store, why)).ok();
     }
 
     /// Waits until it has returned, if it was called, but no longer than this.
@@ -70,14 +72,14 @@ mod tests {
         let store = Store::open_or_create(place.path().join("s.flock"), &StoreConfig::default()).unwrap();
         let calls = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&calls);
-        let near = NearEnd::new(Some(Box::new(move |_| {
+        let near = NearEnd::new(Some(Box::new(move |_, _| {
             counted.fetch_add(1, Ordering::SeqCst);
         })));
-        near.call();
+        near.call(WhyLeft::TimeLimit);
         near.set_store(&store);
         assert_eq!(calls.load(Ordering::SeqCst), 0);
-        near.call();
-        near.call();
+        near.call(WhyLeft::TimeLimit);
+        near.call(WhyLeft::TimeLimit);
         near.wait(Duration::from_secs(60));
         assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
@@ -86,9 +88,9 @@ mod tests {
     fn one_that_hangs_is_not_waited_for_for_ever() {
         let place = tempfile::tempdir().unwrap();
         let store = Store::open_or_create(place.path().join("s.flock"), &StoreConfig::default()).unwrap();
-        let near = NearEnd::new(Some(Box::new(|_| std::thread::park())));
+        let near = NearEnd::new(Some(Box::new(|_, _| std::thread::park())));
         near.set_store(&store);
-        near.call();
+        near.call(WhyLeft::TimeLimit);
         near.wait(Duration::from_millis(20));
     }
 }

@@ -199,7 +199,7 @@ fn watcher(
 ) -> impl Fn(&Event) + Send + Sync + 'static {
     move |event| {
         match event {
-            Event::LimitNear { .. } => near_end.call(),
+            Event::LimitNear { .. } => near_end.call(WhyLeft::TimeLimit),
             Event::Started { task, .. } => drop(lock(&running).insert(*task, Instant::now())),
             Event::Accepted { task, .. }
             | Event::Discarded { task, .. }
@@ -225,7 +225,7 @@ impl OnSignal for ToWorker {
     fn first(&self, _name: &str) {
         // First things first: tasks are given back while the other is still called.
         self.stop.request(self.how);
-        self.near_end.call();
+        self.near_end.call(WhyLeft::Asked);
     }
 
     fn again(&self, name: &str) -> bool {

@@ -103,7 +103,8 @@ fn hosts_that_fail_are_named_and_the_sweep_ends_although_one_loses_its_power() {
     let program = only_here(&site);
     submit(&site, "s.flock", 120);
     let words = [
-        "launch-ssh",
+        "launch",
+        "ssh",
         "s.flock",
         "-n",
         "h[1-9],nowhere",
@@ -157,23 +158,23 @@ fn hosts_that_fail_are_named_and_the_sweep_ends_although_one_loses_its_power() {
 fn a_worker_outlives_the_connection_is_cut_off_and_sent_away() {
     let Some(site) = Site::new(3) else { return };
     submit(&site, "s.flock", 100_000);
-    let words = ["launch-ssh", "s.flock", "-n", "h[1-3]", "--slots", "1"];
+    let words = ["launch", "ssh", "s.flock", "-n", "h[1-3]", "--slots", "1"];
     let (code, _, err) = json(&site, &words);
     assert_eq!(code, 0, "{err}");
     assert!(!err.contains("copied"), "all hosts have the program: {err}");
     wait_until("some tasks", LONG, || {
         (ended(&site, "s.flock") >= 5).then_some(())
     });
-    let (_, table, err) = json(&site, &["launch-ssh", "s.flock", "--status"]);
+    let (_, table, err) = json(&site, &["launch", "ssh", "s.flock", "--status"]);
     assert!(
         column(&table, "state").values().all(|state| state == "up"),
         "{table}{err}"
     );
     let (_, status, _) = json(&site, &["status", "s.flock"]);
-    assert!(status.to_string().contains("ssh h2"), "{status}");
+    assert!(status.to_string().contains("ssh 1 h2"), "{status}");
     // Its cable says nothing of its disk: it works on, and only cannot be asked.
     site.cut("h2");
-    let asked = ["launch-ssh", "s.flock", "--status", "--connect-timeout", "2s"];
+    let asked = ["launch", "ssh", "s.flock", "--status", "--connect-timeout", "2s"];
     let (code, table, _) = json(&site, &asked);
     assert_eq!(
         (code, column(&table, "state")["h2"].as_str()),
@@ -181,7 +182,7 @@ fn a_worker_outlives_the_connection_is_cut_off_and_sent_away() {
         "{table}"
     );
     site.heal("h2");
-    let (code, table, err) = json(&site, &["launch-ssh", "s.flock", "--stop"]);
+    let (code, table, err) = json(&site, &["launch", "ssh", "s.flock", "--stop"]);
     assert_eq!(code, 0, "{table}{err}");
     assert!(
         column(&table, "state").values().all(|state| state == "left"),

@@ -1,9 +1,9 @@
-//! The submit file for HTCondor has the form that `condor_submit` reads.
+//! The submit files for HTCondor have the form that `condor_submit` reads.
 //!
 //! To `condor_submit` a mistyped command is only a warning, so the commands are checked against a list here.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// The commands that the file may use, in HTCondor's own spelling, and our own macros.
@@ -22,7 +22,12 @@ const COMMANDS: &[&str] = &[
     "should_transfer_files",
     "universe",
 ];
-const MACROS: &[&str] = &["dir", "program", "numbers", "store", "logs"];
+const MACROS: &[&str] = &["dir", "program", "numbers", "results", "store", "logs"];
+/// The files, the role of the first job, and the program that is started.
+const FILES: [(&str, &str, &str); 2] = [
+    ("factor.sub", "master", "factor"),
+    ("sweep.sub", "wait", "flockwork"),
+];
 /// Macros that HTCondor and the queue statement bring.
 const GIVEN: &[&str] = &["Cluster", "Process", "role", "more"];
 
@@ -92,13 +97,19 @@ fn used(text: &str) -> Vec<&str> {
         .collect()
 }
 
-fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("condor/factor.sub")
+fn text(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("condor").join(name);
+    std::fs::read_to_string(path).unwrap()
 }
 
 #[test]
-fn the_submit_file_is_well_formed() {
-    let submit = parse(&std::fs::read_to_string(file()).unwrap()).unwrap();
+fn the_submit_files_are_well_formed() {
+    for (name, first, program) in FILES {
+        is_well_formed(&parse(&text(name)).unwrap(), first, program);
+    }
+}
+
+fn is_well_formed(submit: &Submit, first: &str, program: &str) {
     for (key, value) in &submit.settings {
         for name in used(value) {
             let known = submit.settings.contains_key(name) || GIVEN.contains(&name);
@@ -106,6 +117,7 @@ fn the_submit_file_is_well_formed() {
         }
     }
     assert_eq!(submit.settings["executable"], "$(program)");
+    assert_eq!(submit.settings["program"], format!("$(dir)/{program}"));
     assert_eq!(submit.settings["arguments"], "$(role) $(store) $(more)");
     assert_eq!(submit.settings["should_transfer_files"], "NO");
     let vacate: u32 = submit.settings["job_max_vacate_time"].parse().unwrap();
@@ -114,7 +126,7 @@ fn the_submit_file_is_well_formed() {
     assert!(!submit.settings["dir"].starts_with("/tmp") && !submit.settings["dir"].starts_with("/var/tmp"));
     assert_eq!(submit.variables, ["role", "more"]);
     let roles: Vec<_> = submit.jobs.iter().map(|job| job[0].as_str()).collect();
-    assert_eq!(roles, ["master", "worker", "worker", "worker"]);
+    assert_eq!(roles, [first, "worker", "worker", "worker"]);
 }
 
 #[test]
@@ -140,7 +152,7 @@ fn the_check_can_fail() {
 #[cfg(feature = "cli")]
 #[test]
 fn the_program_understands_the_arguments() {
-    let submit = parse(&std::fs::read_to_string(file()).unwrap()).unwrap();
+    let submit = parse(&text("factor.sub")).unwrap();
     let place = tempfile::tempdir().unwrap();
     for job in &submit.jobs {
         let more = job[1].replace("$(numbers)", "no-such-file").replace("30m", "0s");
@@ -158,29 +170,38 @@ fn the_program_understands_the_arguments() {
 }
 
 #[test]
-fn condor_submit_takes_the_file_without_a_warning() {
+fn condor_submit_takes_the_files_without_a_warning() {
+    for (name, _, program) in FILES {
+        if let Err(error) = is_taken(name, program) {
+            println!("skipped: condor_submit cannot be started here: {error}");
+            return;
+        }
+    }
+}
+
+fn is_taken(name: &str, program: &str) -> std::io::Result<()> {
     // It looks for the program and for the directory of the logs.
     let place = tempfile::tempdir().unwrap();
     let dir = place.path().display().to_string();
     std::fs::create_dir(place.path().join("logs")).unwrap();
-    std::fs::write(place.path().join("factor"), "#!/bin/false\n").unwrap();
-    let text = std::fs::read_to_string(file()).unwrap();
-    let submit = place.path().join("factor.sub");
-    std::fs::write(&submit, text.replace("= /proj/you\n", &format!("= {dir}\n"))).unwrap();
+    std::fs::write(place.path().join(program), "#!/bin/false\n").unwrap();
+    let submit = place.path().join(name);
+    std::fs::write(
+        &submit,
+        text(name).replace("= /proj/you\n", &format!("= {dir}\n")),
+    )
+    .unwrap();
     let mut command = Command::new("condor_submit");
-    let output = match command.args(["-dry-run", "-"]).arg(&submit).output() {
-        Ok(output) => output,
-        Err(error) => {
-            println!("skipped: condor_submit cannot be started here: {error}");
-            return;
-        }
-    };
+    let output = command.args(["-dry-run", "-"]).arg(&submit).output()?;
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success() && !said.contains("WARNING"), "{said}");
+    let store = name.replace(".sub", ".flock");
     assert_eq!(
-        said.matches(&format!("Args=\"worker {dir}/factor.flock --idle-exit 30m\""))
+        said.matches(&format!("Args=\"worker {dir}/{store} --idle-exit 30m\""))
             .count(),
-        3
+        3,
+        "{said}"
     );
+    Ok(())
 }

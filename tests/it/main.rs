@@ -3,7 +3,7 @@
 /// A user's own program with its verbs: results, exit codes, signals, killed workers.
 #[cfg(feature = "cli")]
 mod app;
-/// The submit file for HTCondor.
+/// The submit files for HTCondor.
 mod condor;
 /// The master and the worker that the tests run: errands whose answers are known beforehand.
 mod errands;
@@ -31,6 +31,8 @@ mod opening;
 mod processes;
 /// A master that is killed at every step.
 mod restart;
+/// The submit files for Slurm.
+mod slurm;
 /// Sources of inputs: slow, endless, failing.
 mod sources;
 /// A store on a file system that is full for a while.

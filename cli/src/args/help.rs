@@ -80,6 +80,38 @@ const VERBS: &[Verb] = &[
          leaves or dies, another takes over.",
     ),
     (
+        "launch",
+        "Start workers by a batch engine, or here in the background",
+        &[
+            (
+                "launch slurm /proj/s.flock --workers 50 --time 2h --mem 4G --cpus 2",
+                "also condor, sge",
+            ),
+            (
+                "launch slurm /proj/s.flock --workers 50 --time 2h --print > sweep.sbatch",
+                "a file to edit and submit",
+            ),
+            (
+                "launch slurm /proj/s.flock --workers 50 --time 2h --until-done",
+                "goes on when the time is up",
+            ),
+            (
+                "launch condor /proj/s.flock -w 200 -- --scratch /tmp",
+                "flags for each worker",
+            ),
+            ("launch local s.flock --workers 4", "outlives the terminal"),
+            ("launch slurm /proj/s.flock --status", "what has become of them"),
+            ("launch slurm /proj/s.flock --stop", "ends those, and no others"),
+        ],
+        "What is launched is written into the directory launch/ of the store before it is submitted, so `status`, \
+         `--status` and `--stop` know of it from any host. Workers of dead launches do no harm, and any number of \
+         launches can work on one store.\n\n\
+         --until-done: a worker whose time is up while there is work left submits another one. That goes on at most \
+         until ten times the workers were launched; --max-submissions sets another limit, for the store as a whole. \
+         Launches that failed count too, for an engine may have taken what it said to have refused. \
+         HTCondor runs jobs that it vacates again by itself.",
+    ),
+    (
         "wait",
         "Wait until all tasks have ended; the exit code says whether all are ok",
         &[

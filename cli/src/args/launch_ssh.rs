@@ -41,6 +41,9 @@ pub(crate) struct LaunchSshArgs {
     pub(crate) remove_program: bool,
     #[command(flatten)]
     pub(crate) ssh: SshFlags,
+    /// Never launch more workers than this on the store, all launches counted
+    #[arg(long, value_name = "N")]
+    pub(crate) max_submissions: Option<u64>,
     /// Only show what would be run
     #[arg(long, conflicts_with_all = ["status", "stop"])]
     pub(crate) print: bool,

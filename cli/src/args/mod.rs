@@ -2,6 +2,7 @@
 
 mod help;
 mod hosts;
+mod launch;
 mod launch_ssh;
 mod local;
 mod read;
@@ -16,6 +17,7 @@ pub(crate) use help::describe;
 pub(crate) use hosts::{
     HostFlags, HostsArgs, HostsMkdirArgs, HostsRunArgs, HostsStatusArgs, HostsVerb, SshFlags,
 };
+pub(crate) use launch::{BatchArgs, CommonArgs, JobFlags, LaunchArgs, LaunchBy, LocalArgs};
 pub(crate) use launch_ssh::LaunchSshArgs;
 pub(crate) use local::{EndArgs, LocalVerb, PingArgs, ServiceArgs, ServiceVerbs, ServicesFlags, StartArgs};
 pub(crate) use read::{
@@ -59,6 +61,7 @@ pub(crate) enum Verb {
     Run(Box<RunArgs>),
     Submit(Box<SubmitArgs>),
     Worker(WorkerArgs),
+    Launch(Box<LaunchArgs>),
     Wait(Box<WaitArgs>),
     Collect(CollectArgs),
     Status(StatusArgs),
@@ -77,8 +80,6 @@ pub(crate) enum Verb {
     Audit(flockwork::app::ReadArgs),
     Doctor(DoctorArgs),
     Torture(TortureArgs),
-    /// Start workers elsewhere
-    LaunchSsh(Box<LaunchSshArgs>),
     Ping(PingStoreArgs),
     Local(ServiceVerbs),
     Hosts(HostsArgs),
@@ -106,6 +107,17 @@ pub(crate) enum Verb {
 /// Returns the parser, with descriptions and examples.
 pub(crate) fn command() -> clap::Command {
     describe(Cli::command())
+}
+
+/// Says whether `worker` would understand these flags.
+///
+/// # Errors
+///
+/// In the parser's words.
+pub(crate) fn check_worker_flags(flags: &[String]) -> Result<(), clap::Error> {
+    let line = ["flockwork", "worker", "STORE"].map(str::to_owned);
+    let matches = command().try_get_matches_from(line.iter().chain(flags))?;
+    Cli::from_arg_matches(&matches).map(drop)
 }
 
 /// Parses the command line.

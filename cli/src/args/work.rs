@@ -44,6 +44,12 @@ pub(crate) struct WorkerArgs {
     /// Leave when the parent is no longer this process
     #[arg(long, value_name = "PID", hide = true)]
     pub(crate) parent: Option<u32>,
+    /// Begin a session of its own, so that the terminal's end is not this process's
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+    /// When the time is up and there is work left, launch another worker as this launch of the store did
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) relaunch: Option<u64>,
 }
 
 /// What `wait` is given.

@@ -205,7 +205,7 @@ impl<'a> Search<'a> {
 
     /// Files whose writer died before they got their name.
     fn temporary(&self, found: &mut Found) -> Result<(), Failed> {
-        for folder in ["", "sweep", "workers"] {
+        for folder in ["", "sweep", "workers", "launch"] {
             for (entry, name, data) in self.entries(folder)? {
                 if name.starts_with('.') && name.ends_with(".tmp") && data.is_file() {
                     found.add("temporary files", entry.path(), &data);

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::args::{Format, StatusArgs};
 use crate::output::{self, Cell, Column, Kind, Table, bytes, count, document};
 use crate::view::block::{self, Line};
+use crate::view::launches;
 use crate::view::opened::Opened;
 use crate::view::summary::{Phase, Summary};
 use crate::view::workers::place;
@@ -128,6 +129,7 @@ fn figures(summary: &Summary) -> Map<String, Value> {
         "workers_lost": summary.lost,
         "slots": summary.slots,
         "workers": workers,
+        "launches": launches::values(&summary.launches),
         "file_system": kind,
         "file_system_source": source,
         "free_bytes": summary.free_space,
@@ -163,6 +165,7 @@ fn lines(summary: &Summary) -> Vec<Line> {
     lines.extend(pace(summary));
     lines.push(workers(summary));
     lines.extend(jobs(&summary.workers));
+    lines.extend(launches::lines(&summary.launches));
     if !summary.attention.is_empty() {
         lines.push(Line::of("  attention"));
         let width = summary

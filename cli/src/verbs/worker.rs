@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flockwork::app::exit::{Ended, Failed, USAGE};
-use flockwork::app::{self, Work};
+use flockwork::app::{self, OnNearEnd, Work};
 use flockwork::{Stop, Store};
 
 use crate::args::{WorkFlags, WorkerArgs};
@@ -12,6 +12,7 @@ use crate::exec::Words;
 use crate::exec::guard::Guard;
 use crate::exec::resources::{Budget, Offer};
 use crate::exec::worker::{Setup, SweepWorker};
+use crate::launch::{local, replace};
 use crate::steward::Steward;
 use crate::sweep::command::CommandLine;
 use crate::sweep::pattern::Fill;
@@ -24,6 +25,10 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Runs the verb.
 pub(crate) fn worker(args: WorkerArgs) -> Ended {
+    let begun = Instant::now();
+    if args.detached {
+        local::begin_session()?;
+    }
     let path = app::named(args.place.store.as_deref())?;
     let flags = args.work;
     let work = Work {
@@ -34,7 +39,9 @@ pub(crate) fn worker(args: WorkerArgs) -> Ended {
         quiet: args.quiet,
         parent: args.parent,
         note: flags.worker.note(),
-        near_end: None,
+        near_end: args.relaunch.map(|number| -> OnNearEnd {
+            Box::new(move |store, why| replace::near_end(store, number, why, begun.elapsed()))
+        }),
     };
     work.run(|store, stop, config| {
         let sweep = wait_for_sweep(store, stop, flags.worker.idle_exit)?;

@@ -6,6 +6,7 @@ pub(crate) mod block;
 pub(crate) mod explain;
 pub(crate) mod glob;
 pub(crate) mod journals;
+pub(crate) mod launches;
 pub(crate) mod listing;
 pub(crate) mod live;
 mod opaque;

@@ -7,9 +7,11 @@ use flockwork::{Status, WorkerStatus};
 
 use super::attention::{self, Attention};
 use super::journals::{Journals, Pace, WINDOW};
+use super::launches::{self, Seen};
 use super::opened::Opened;
 use super::running::RunningNow;
 use crate::doctor::mount;
+use crate::launch::records::Launches;
 use crate::output::ago;
 use crate::words;
 
@@ -102,6 +104,7 @@ pub(crate) struct Summary {
     pub(crate) slots: u64,
     /// Those that have not left.
     pub(crate) workers: Vec<WorkerStatus>,
+    pub(crate) launches: Vec<Seen>,
     pub(crate) file_system: Option<(String, String)>,
     pub(crate) free_space: Option<u64>,
     pub(crate) attention: Vec<Attention>,
@@ -134,6 +137,10 @@ impl Summary {
         });
         let mut journals = Journals::read(&opened.store, now);
         notes.append(&mut journals.troubles);
+        let launched = Launches::of(opened.store.path()).all().unwrap_or_else(|failed| {
+            notes.push(failed.to_string());
+            Vec::new()
+        });
         let counts = Counts::of(&status, submitted, running.stale_tasks());
         let (lost, alive): (Vec<_>, Vec<_>) = status.workers.iter().partition(|worker| worker.lost);
         let phase = phase(&status, counts, submitted.is_some(), !alive.is_empty());
@@ -169,6 +176,7 @@ impl Summary {
             lost: lost.len() as u64,
             slots: slots(&alive),
             workers: status.workers.clone(),
+            launches: launches::look(launched, &status.workers),
             file_system: mount::of(opened.store.path())
                 .ok()
                 .map(|mount| (mount.fs_type, mount.source)),

@@ -2,10 +2,11 @@
 
 use crate::place::{Place, Running, STORE};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "run",
     "submit",
     "worker",
+    "launch",
     "wait",
     "collect",
     "status",

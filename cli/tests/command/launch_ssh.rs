@@ -60,7 +60,7 @@ impl Site {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.0.command(&[&["launch-ssh"], arguments].concat());
+        let mut command = self.0.command(&[&["launch", "ssh"], arguments].concat());
         command
             .env("FLOCKWORK_SSH", self.0.path("ssh"))
             .env("XDG_RUNTIME_DIR", self.0.path("run"));
@@ -254,12 +254,16 @@ fn words_for_shells_in_the_path_of_the_store_are_only_a_path() {
 #[test]
 fn a_worker_that_ends_at_once_is_told_with_its_last_words() {
     let site = Site::new();
-    site.submit(STORE, 1);
-    let said = site.launch(&[STORE, "-n", "h1", "--", "--no-such-flag"]);
+    site.0
+        .ok(&["submit", STORE, "--mem", "1G", "--sweep", "n=1", "--", "true"]);
+    let said = site.launch(&[STORE, "-n", "h1", "--", "--offer-mem", "1M"]);
     assert_eq!(said.code, 7, "{}", said.err);
+    let told = "FAILED  h1  the worker ended at once with status 2: error: a task needs 1.0 GiB of memory";
+    assert!(said.err.contains(told), "{}", said.err);
+    let said = site.launch(&[STORE, "-n", "h1", "--", "--no-such-flag"]);
+    assert_eq!(said.code, 2, "{}", said.err);
     assert!(
-        said.err
-            .contains("FAILED  h1  the worker ended at once with status 2"),
+        said.err.contains("no worker would understand its flags"),
         "{}",
         said.err
     );

@@ -14,6 +14,8 @@ mod hostile;
 mod inside;
 /// From a table to its results, at once and with each verb apart.
 mod journey;
+/// Workers that engines, or this host, are to start.
+mod launch;
 /// Workers on hosts that ssh reaches: one that is none, for hosts that are directories.
 mod launch_ssh;
 /// Services on ports of this machine.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use super::super::seen::ssh_job;
 use super::platform::{Program, Programs};
 use super::scripts;
 use crate::hosts::process::{Heard, Talk};
@@ -28,7 +29,7 @@ pub(crate) struct Plan<'a> {
     /// Remove the program when the last worker that uses it has left.
     pub(crate) remove: bool,
     /// Names the launch in the logs of the workers.
-    pub(crate) launch: &'a str,
+    pub(crate) launch: u64,
     /// Further flags of the worker.
     pub(crate) flags: &'a [String],
 }
@@ -58,7 +59,7 @@ impl Plan<'_> {
         let slots = host.slots.or(self.slots);
         let slots = slots.map_or_else(|| "auto".to_owned(), |slots| slots.to_string());
         let log = self.log(host);
-        let job = format!("ssh {}", host.name);
+        let job = ssh_job(self.launch, &host.name);
         let remove = if self.remove { "remove" } else { "" };
         let mut arguments = vec![path.as_str(), self.store, &slots, &log, &job, remove];
         arguments.extend(self.flags.iter().map(String::as_str));
@@ -83,7 +84,7 @@ impl Plan<'_> {
 
     /// Returns where the worker of a host says what it has to say.
     pub(crate) fn log(&self, host: &Host) -> String {
-        format!("{}/logs/ssh-{}-{}.log", self.store, self.launch, host.name)
+        format!("{}/logs/ssh-{:06}-{}.log", self.store, self.launch, host.name)
     }
 
     /// Returns what kind of machine it is, if the store is there.

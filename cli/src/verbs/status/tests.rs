@@ -73,6 +73,7 @@ fn a_store_that_is_done_tells_its_failures_by_cause() {
       "workers_lost": 0,
       "slots": 0,
       "workers": [],
+      "launches": [],
       "file_system": N,
       "file_system_source": N,
       "free_bytes": N,

@@ -3,47 +3,70 @@
 use std::path::Path;
 
 use flockwork::Store;
+use flockwork::app::Screen;
 use flockwork::app::exit::{Ended, Failed, NO_WORKER, NOT_OK, OK};
-use flockwork::app::{self, Screen, absolute};
 
+use super::{check_flags, open_for};
 use crate::args::{Format, LaunchSshArgs};
 use crate::hosts::{self, Host, Ssh, Trouble, fan, fold};
-use crate::launch::ssh::notes::{self, Note, Notes};
+use crate::launch::records::{Cap, Draft, Launches, Note, Notes, Reached, Record};
+use crate::launch::request::Request;
 use crate::launch::ssh::platform::Programs;
 use crate::launch::ssh::{Found, Plan, Started, remove, status, stop};
-use crate::output::{self, Cell, Column, Kind, Table};
+use crate::launch::submit::make_logs;
+use crate::launch::{Engine, place};
+use crate::output::{self, Cell, Column, Kind, Table, ago};
 use crate::sweep::shown;
 
 /// Runs the verb.
-pub(crate) fn launch_ssh(args: &LaunchSshArgs) -> Ended {
-    let path = app::named(args.place.store.as_deref())?;
-    let store = Store::open(&path)?;
-    let path = absolute(store.path());
-    let Some(text) = path.to_str().filter(|text| !text.contains(char::is_control)) else {
-        return Err(Failed::usage(
-            format!(
-                "the path of the store, {}, cannot be told to other hosts",
-                shown::path(&path)
-            ),
-            "give it a name without control characters, in UTF-8",
-        ));
-    };
+pub(super) fn launch(args: &LaunchSshArgs) -> Ended {
+    let store = open_for(&args.place, args.status || args.stop)?;
+    let path = place::text("the store's path", store.path())?;
     if args.status || args.stop {
-        return after(args, &path, text);
+        return after(args, &store, &path);
     }
+    check_flags(&args.flags)?;
     let hosts = hosts::list::read(&args.hosts)?;
     let programs = Programs::read(args.program.as_deref(), &args.platform)?;
     if args.print {
-        return print(args, &hosts, &programs, text);
+        return print(args, &hosts, &programs, &path);
     }
-    start(args, &store, &hosts, &programs, text)
+    start(args, &store, &hosts, &programs, &path)
+}
+
+/// What was asked for is in the store before the first worker runs.
+fn record(
+    args: &LaunchSshArgs,
+    store: &Store,
+    hosts: &[Host],
+    programs: &Programs,
+) -> Result<Record, Failed> {
+    let names: String = hosts.iter().map(|host| format!("{}\n", host.name)).collect();
+    let draft = Draft {
+        engine: Engine::Ssh,
+        asked: Request {
+            program: place::text("the program's path", &programs.main().path)?,
+            store: place::text("the store's path", store.path())?,
+            workers: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
+            seconds: None,
+            memory: None,
+            cpus: None,
+            slots: args.slots,
+            until_done: false,
+            flags: args.flags.clone(),
+        },
+        parent: None,
+        cap: args.max_submissions.map_or(Cap::None, |most| Cap::Store { most }),
+        text: &|_, _| Ok(Some(names.clone())),
+    };
+    make_logs(store.path())?;
+    Launches::of(store.path()).publish(&draft)
 }
 
 fn start(args: &LaunchSshArgs, store: &Store, hosts: &[Host], programs: &Programs, path: &str) -> Ended {
     let screen = Screen::plain();
-    // What was submitted is known before the first worker runs.
-    let launch = crate::launch::ssh::record(store, hosts, &args.flags)?;
-    let mut notes = Notes::make(Path::new(path), &launch)?;
+    let record = record(args, store, hosts, programs)?;
+    let mut notes = Launches::of(store.path()).notes(record.number)?;
     let plan = Plan {
         store: path,
         id: store.id(),
@@ -51,7 +74,7 @@ fn start(args: &LaunchSshArgs, store: &Store, hosts: &[Host], programs: &Program
         remote_dir: &args.remote_dir,
         slots: args.slots,
         remove: args.remove_program,
-        launch: &launch,
+        launch: record.number,
         flags: &args.flags,
     };
     let ssh = Ssh::new(&args.ssh, true)?;
@@ -59,14 +82,7 @@ fn start(args: &LaunchSshArgs, store: &Store, hosts: &[Host], programs: &Program
     let work = |host: &Host| plan.start(&ssh, host);
     let ended = |host: &Host, result: &Result<Started, Trouble>| match result {
         Ok(started) => {
-            let note = Note {
-                host: host.name.clone(),
-                pid: started.pid,
-                slots: started.slots,
-                program: started.program.clone(),
-                copied: started.copied,
-            };
-            if let Err(error) = notes.add(&note) {
+            if let Err(error) = note(&mut notes, host, started) {
                 unwritten.get_or_insert(error);
             }
         }
@@ -75,7 +91,13 @@ fn start(args: &LaunchSshArgs, store: &Store, hosts: &[Host], programs: &Program
     let results = fan::each(hosts, args.ssh.fanout as usize, work, ended);
     ssh.close(hosts);
     let both: Vec<_> = hosts.iter().zip(&results).collect();
-    tell(&screen, &launch, &both, &plan);
+    let failed = results.iter().filter(|result| result.is_err()).count();
+    if failed == results.len() {
+        // It is told in any case.
+        let said = "no worker was started".to_owned();
+        let _ = notes.add(&Note::Failed { at: ago::now(), said });
+    }
+    tell(&screen, record.number, &both, &plan);
     if args.format != Format::Table {
         let mut table = Table::new("launch.ssh", "hosts", columns());
         for (host, result) in &both {
@@ -88,13 +110,30 @@ fn start(args: &LaunchSshArgs, store: &Store, hosts: &[Host], programs: &Program
         output::write_all(&table.text(args.format, output::terminal_width())?)?;
     }
     if let Some(error) = unwritten {
-        return Err(error);
+        let text = format!("workers were started, but that cannot be written into the store: {error}");
+        return Err(Failed::new(
+            NOT_OK,
+            text,
+            Some("--status and --stop do not know of them".to_owned()),
+        ));
     }
-    let failed = results.iter().filter(|result| result.is_err()).count();
     Ok(match failed {
         0 => OK,
         failed if failed == results.len() => NO_WORKER,
         _ => NOT_OK,
+    })
+}
+
+fn note(notes: &mut Notes, host: &Host, started: &Started) -> std::io::Result<()> {
+    notes.add(&Note::Reached {
+        at: ago::now(),
+        worker: Reached {
+            host: host.name.clone(),
+            pid: started.pid,
+            slots: started.slots,
+            program: started.program.clone(),
+            copied: started.copied,
+        },
     })
 }
 
@@ -109,7 +148,7 @@ fn tell_failed(screen: &Screen, host: &Host, trouble: &Trouble) {
     screen.line(&format!("FAILED  {}  {}", host.name, trouble.text()));
 }
 
-fn tell(screen: &Screen, launch: &str, both: &[(&Host, &Result<Started, Trouble>)], plan: &Plan<'_>) {
+fn tell(screen: &Screen, launch: u64, both: &[(&Host, &Result<Started, Trouble>)], plan: &Plan<'_>) {
     let started: Vec<_> = both
         .iter()
         .filter_map(|(host, result)| Some((*host, result.as_ref().ok()?)))
@@ -188,23 +227,32 @@ fn print(args: &LaunchSshArgs, hosts: &[Host], programs: &Programs, store: &str)
 }
 
 /// `--status` and `--stop`: what became of the workers of all launches, or of those on the hosts that are named.
-fn after(args: &LaunchSshArgs, path: &Path, store: &str) -> Ended {
+fn after(args: &LaunchSshArgs, store: &Store, path: &str) -> Ended {
     let asked = match args.hosts.nodes.is_empty() && args.hosts.hosts.is_empty() {
         true => None,
         false => Some(hosts::list::read(&args.hosts)?),
     };
+    let launches = Launches::of(store.path());
     let mut workers = Vec::new();
-    for launch in crate::launch::ssh::launches(path)? {
-        for note in notes::read(path, &launch)? {
+    for launch in launches
+        .all()?
+        .into_iter()
+        .filter(|launch| launch.record.engine == Engine::Ssh)
+    {
+        let number = launch.record.number;
+        if args.stop && asked.is_none() {
+            launches.stop(number)?;
+        }
+        for reached in launch.came.reached {
             // Names are checked again: whoever can write the store could have written them.
-            let host = Host::read(&note.host).map_err(|what| {
-                Failed::new(NOT_OK, format!("launch {launch}: a host's name {what}"), None)
+            let host = Host::read(&reached.host).map_err(|what| {
+                Failed::new(NOT_OK, format!("launch {number}: a host's name {what}"), None)
             })?;
             if asked
                 .as_ref()
                 .is_none_or(|asked| asked.iter().any(|it| it.name == host.name))
             {
-                workers.push((host, note));
+                workers.push((host, reached));
             }
         }
     }
@@ -218,8 +266,8 @@ fn after(args: &LaunchSshArgs, path: &Path, store: &str) -> Ended {
         &workers,
         args.ssh.fanout as usize,
         |(host, note)| match args.stop {
-            true => stop(&ssh, host, note.pid, store, args.wait),
-            false => status(&ssh, host, note.pid, store),
+            true => stop(&ssh, host, note.pid, path, args.wait),
+            false => status(&ssh, host, note.pid, path),
         },
         |_, _| (),
     );
@@ -248,11 +296,11 @@ fn remove_programs(
     args: &LaunchSshArgs,
     screen: &Screen,
     ssh: &Ssh,
-    workers: &[(Host, Note)],
+    workers: &[(Host, Reached)],
     found: &[Result<Found, Trouble>],
 ) -> bool {
     // Homes may be shared, so a worker elsewhere may use the same file.
-    let is_used = |(_, note): &(Host, Note)| {
+    let is_used = |(_, note): &(Host, Reached)| {
         let mut all = workers.iter().zip(found);
         all.any(|((_, theirs), found)| {
             theirs.program == note.program && matches!(found, Ok(Found::Up | Found::Stays))

@@ -1,0 +1,155 @@
+//! Workers in the background of this host, which outlive the terminal.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flockwork::app::exit::{Failed, NO_WORKER, NOT_OK};
+use rustix::process::{Pid, getsid};
+
+use super::process::{Life, Process};
+use super::records::{Came, Draft, Launches, Note, Notes, Record};
+use super::submit::make_logs;
+use crate::output::ago;
+use crate::sweep::shown;
+
+/// How long a worker may take to leave the terminal.
+const DETACH: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What came of a start.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) record: Record,
+    pub(crate) pids: Vec<u32>,
+    /// Those that could not be started, or ended at once: what there is to say.
+    pub(crate) failed: Vec<String>,
+}
+
+/// Puts the record of a launch into the store, and starts its workers.
+///
+/// # Errors
+///
+/// If its cap is passed, the record cannot be written, or no worker could be started.
+pub(crate) fn start(launches: &Launches, draft: &Draft<'_>) -> Result<Started, Failed> {
+    let store = Path::new(&draft.asked.store);
+    make_logs(store)?;
+    let record = launches.publish(draft)?;
+    let mut notes = launches.notes(record.number)?;
+    let (mut hands, mut failed) = (Vec::new(), Vec::new());
+    for worker in 1..=record.asked.workers {
+        let log = format!("logs/local-{:06}.{worker}.log", record.number);
+        match begin(&record, &log, &mut notes) {
+            Ok(child) => hands.push((child, log)),
+            Err(error) => {
+                failed.push(format!("worker {worker} cannot be started: {error}"));
+                // The next one would fare no better.
+                break;
+            }
+        }
+    }
+    let mut pids = Vec::new();
+    for (mut child, log) in hands {
+        match detached(&mut child) {
+            true => pids.push(child.id()),
+            false => failed.push(format!(
+                "worker {} ended at once: {}",
+                child.id(),
+                shown::path(&store.join(&log))
+            )),
+        }
+    }
+    if let Some(said) = failed.first() {
+        // It is told in any case.
+        let _ = notes.add(&Note::Failed {
+            at: ago::now(),
+            said: said.clone(),
+        });
+    }
+    if pids.is_empty() {
+        let text = failed
+            .first()
+            .cloned()
+            .unwrap_or_else(|| "no worker was started".to_owned());
+        return Err(Failed::new(NO_WORKER, text, Some("its log says why".to_owned())));
+    }
+    Ok(Started { record, pids, failed })
+}
+
+fn begin(record: &Record, log: &str, notes: &mut Notes) -> io::Result<Child> {
+    let store = Path::new(&record.asked.store);
+    let output = File::options().append(true).create(true).open(store.join(log))?;
+    let child = Command::new(&record.asked.program)
+        .args(record.asked.words(record.engine, None))
+        .arg("--detached")
+        .env("FLOCKWORK_JOB", format!("local {}", record.number))
+        // Settings of this directory are not for it.
+        .current_dir(store)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()?;
+    // One that has ended already is told of later.
+    if let Some(process) = Process::of(child.id()) {
+        notes.add(&Note::Started {
+            at: ago::now(),
+            process,
+            log: log.to_owned(),
+        })?;
+    }
+    Ok(child)
+}
+
+/// Waits until a worker has a session of its own; `false` if it has failed before.
+fn detached(child: &mut Child) -> bool {
+    let begun = Instant::now();
+    let pid = Pid::from_child(child);
+    loop {
+        match child.try_wait() {
+            // Nothing to do is no failure.
+            Ok(Some(status)) => return status.success(),
+            _ if getsid(Some(pid)) == Ok(pid) || begun.elapsed() >= DETACH => return true,
+            _ => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+/// How many processes of a launch live, are gone, and are of other hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Lives {
+    pub(crate) alive: u64,
+    pub(crate) gone: u64,
+    pub(crate) elsewhere: u64,
+}
+
+/// Looks at the processes of a launch.
+pub(crate) fn lives(came: &Came) -> Lives {
+    let mut lives = Lives::default();
+    for (process, _) in &came.started {
+        match process.life() {
+            Life::Alive => lives.alive += 1,
+            Life::Gone => lives.gone += 1,
+            Life::Elsewhere => lives.elsewhere += 1,
+        }
+    }
+    lives
+}
+
+/// Takes this process away from its terminal: signals of the terminal, and its end, do not reach it any more.
+///
+/// # Errors
+///
+/// If the kernel refuses it.
+pub(crate) fn begin_session() -> Result<(), Failed> {
+    match rustix::process::setsid() {
+        // It leads a session already.
+        Ok(_) | Err(rustix::io::Errno::PERM) => Ok(()),
+        Err(error) => Err(Failed::new(
+            NOT_OK,
+            format!("cannot begin a session: {error}"),
+            None,
+        )),
+    }
+}
