@@ -3,6 +3,8 @@
 //! They run where `FLOCKWORK_TEST_ENGINES` is set, as root, with Debian's packages of the engines installed; elsewhere each
 //! test says why it was skipped. Every test has a site or a pool of its own, so they may run at the same time.
 
+/// `flockwork hosts` on hosts in trouble.
+mod hosts;
 /// The rigs themselves: what a cut, a kill and a freeze do, and that nothing stays behind.
 mod rigs;
 /// A place for one test: hosts that share a directory, and a head from which commands are given.

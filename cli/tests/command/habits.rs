@@ -2,7 +2,7 @@
 
 use crate::place::{Place, Running, STORE};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "run",
     "submit",
     "worker",
@@ -23,6 +23,7 @@ const VERBS: [&str; 22] = [
     "clean",
     "audit",
     "doctor",
+    "hosts",
     "completions",
     "man",
 ];
