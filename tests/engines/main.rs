@@ -5,6 +5,8 @@
 
 /// HTCondor: the submit files that are shipped, with jobs that are vacated, held, released and removed.
 mod condor;
+/// `flockwork hosts` on hosts in trouble.
+mod hosts;
 /// The rigs themselves: what a cut, a kill and a freeze do, and that nothing stays behind.
 mod rigs;
 /// A place for one test: hosts that share a directory, and a head from which commands are given.

@@ -24,6 +24,7 @@ const VERBS: [&str; 23] = [
     "clean",
     "audit",
     "doctor",
+    "hosts",
     "completions",
     "man",
 ];

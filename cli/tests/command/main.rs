@@ -10,6 +10,8 @@ mod guest;
 mod habits;
 /// Values that a shell, a table or a terminal would take amiss.
 mod hostile;
+/// The same on many hosts, over a pretended ssh.
+mod hosts;
 /// What a command is given, where it runs, and what becomes of its output.
 mod inside;
 /// From a table to its results, at once and with each verb apart.

@@ -132,7 +132,13 @@ pub(crate) fn groups(rows: &[Row]) -> Vec<Group> {
         alike.entry(row.key()).or_default().push(row);
     }
     let mut groups: Vec<_> = alike.into_iter().collect();
-    groups.sort_by_key(|((order, ..), rows)| (*order, usize::MAX - rows.len()));
+    groups.sort_by_key(|((order, ..), rows)| {
+        (
+            *order,
+            usize::MAX - rows.len(),
+            rows.first().map(|row| row.host.clone()),
+        )
+    });
     groups
         .into_iter()
         .filter_map(|((_, word, ..), rows)| group(word, &rows))

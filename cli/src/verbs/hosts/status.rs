@@ -198,11 +198,11 @@ mod tests {
         let text = grouped(&hosts, &found).text(Format::Table, None).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], "n[1-2]      2  ON");
+        assert_eq!(lines[2], "n5          1  OFF    not authorised (ana@n5: no)");
         assert_eq!(
-            lines[2],
+            lines[3],
             "n[3-4]      2  OFF    the connection is refused: no sshd there"
         );
-        assert_eq!(lines[3], "n5          1  OFF    not authorised (ana@n5: no)");
         assert!(lines[4].starts_with("2 of 5 ON; hint: `ssh HOST true`"), "{text}");
         let text = rows(&hosts, &found, Format::Csv).text(Format::Csv, None).unwrap();
         assert!(text.contains("\nn1,ON,0.31,0.00042,,,ssh\n"), "{text}");
