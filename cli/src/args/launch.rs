@@ -49,6 +49,20 @@ pub(crate) enum LaunchBy {
     Sge(BatchArgs),
 }
 
+impl LaunchArgs {
+    /// Says whether workers are to be started, and nothing is only shown or ended.
+    pub(crate) fn starts(&self) -> bool {
+        let common = |common: &CommonArgs| !common.status && !common.stop;
+        match &self.by {
+            LaunchBy::Local(args) => common(&args.common),
+            LaunchBy::Ssh(args) => !args.status && !args.stop && !args.print,
+            LaunchBy::Slurm(args) | LaunchBy::Condor(args) | LaunchBy::Sge(args) => {
+                common(&args.common) && !args.print
+            }
+        }
+    }
+}
+
 /// What every way of launching is given.
 #[derive(Debug, Args)]
 pub(crate) struct CommonArgs {

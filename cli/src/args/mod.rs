@@ -11,7 +11,7 @@ mod sweep;
 mod torture;
 mod work;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use help::describe;
 pub(crate) use hosts::{
@@ -118,6 +118,14 @@ pub(crate) fn check_worker_flags(flags: &[String]) -> Result<(), clap::Error> {
     let line = ["flockwork", "worker", "STORE"].map(str::to_owned);
     let matches = command().try_get_matches_from(line.iter().chain(flags))?;
     Cli::from_arg_matches(&matches).map(drop)
+}
+
+/// Parses what stands after `flockwork launch`.
+pub(crate) fn launch_of(words: &[String]) -> Result<LaunchArgs, clap::Error> {
+    let line = ["launch".to_owned()].into_iter().chain(words.iter().cloned());
+    LaunchArgs::from_arg_matches(
+        &LaunchArgs::augment_args(clap::Command::new("launch")).try_get_matches_from(line)?,
+    )
 }
 
 /// Parses the command line.

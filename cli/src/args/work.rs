@@ -20,6 +20,17 @@ pub(crate) struct RunArgs {
     /// How many worker processes to start here [default: one for each processor; 1 with --slots]
     #[arg(short = 'w', long, value_name = "N", help_heading = "Workers")]
     pub(crate) workers: Option<u32>,
+    /// Launch workers elsewhere, and start none here: what one would type after `flockwork launch`, without the store
+    ///
+    /// `--launch "ssh -n node[01-08]:4"`, `--launch "slurm --workers 50 --time 2h"`. They go on if this command is
+    /// interrupted.
+    #[arg(
+        long,
+        value_name = "ENGINE AND FLAGS",
+        help_heading = "Workers",
+        conflicts_with = "workers"
+    )]
+    pub(crate) launch: Option<String>,
     #[command(flatten)]
     pub(crate) work: WorkFlags,
     #[command(flatten)]

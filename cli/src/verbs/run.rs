@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 
-use flockwork::app::exit::{Ended, Failed};
+use flockwork::app::exit::{Ended, Failed, NOT_OK, OK};
 use flockwork::app::{self, Screen, Workers, absolute};
 use flockwork::{How, Stop, Store};
 
 use super::conduct::Conduct;
 use super::submit::{dry_run, into_store, is_given, output_of};
-use crate::args::RunArgs;
+use crate::args::{RunArgs, launch_of};
+use crate::sweep::shown;
 
 /// Runs the verb.
 pub(crate) fn run(args: RunArgs) -> Ended {
@@ -38,17 +39,53 @@ pub(crate) fn run(args: RunArgs) -> Ended {
     };
     // Whoever says `run` wants it to go on.
     store.withdraw_stop()?;
+    let workers = match &args.launch {
+        Some(words) => {
+            launched(words, &store)?;
+            None
+        }
+        None => Some(workers(&args, &store)),
+    };
     let conduct = Conduct {
         store: &store,
         sweep: &sweep,
         screen: &screen,
-        workers: Some(workers(&args, &store)),
+        workers,
         stop: Stop::new(),
         withdraw_stop: true,
         quiet: args.quiet,
         output,
     };
     conduct.run()
+}
+
+/// Launches workers as `flockwork launch` does.
+fn launched(words: &str, store: &Store) -> Result<(), Failed> {
+    let hint = "write what stands after `flockwork launch`, without the store: --launch \"slurm --workers 50 --time 2h\"";
+    let unreadable = |why: &str| Failed::usage(format!("--launch {words:?}: {why}"), hint);
+    let mut words = shlex::split(words).ok_or_else(|| unreadable("a quote is not closed"))?;
+    if words.is_empty() {
+        return Err(unreadable("no engine is named"));
+    }
+    // The store stands behind the engine, so that flags of workers may follow after `--`.
+    let path = absolute(store.path());
+    let path = path
+        .to_str()
+        .ok_or_else(|| unreadable("the store's path is no UTF-8"))?;
+    words.insert(1, path.to_owned());
+    let asked = launch_of(&words).map_err(|error| {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        unreadable(&shown::plain(first.trim_start_matches("error: ")))
+    })?;
+    if !asked.starts() {
+        return Err(unreadable("that starts no worker"));
+    }
+    match super::launch(asked)? {
+        // Some hosts may have failed; the others work.
+        OK | NOT_OK => Ok(()),
+        code => Err(Failed::new(code, "no worker was launched", None)),
+    }
 }
 
 fn workers(args: &RunArgs, store: &Store) -> Workers {

@@ -2,7 +2,7 @@
 
 use crate::place::{Place, Running, STORE};
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 26] = [
     "run",
     "submit",
     "worker",
@@ -25,6 +25,8 @@ const VERBS: [&str; 23] = [
     "audit",
     "doctor",
     "hosts",
+    "ping",
+    "local",
     "completions",
     "man",
 ];

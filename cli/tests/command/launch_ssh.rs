@@ -279,3 +279,40 @@ fn what_would_be_run_can_be_shown() {
     assert_eq!(text.lines().next(), Some(line));
     assert!(text.contains("ssh h2 ") && text.contains("--slots 7"), "{text}");
 }
+
+#[test]
+fn one_command_submits_launches_waits_and_collects() {
+    let site = Site::new();
+    let program = site.0.path("here/flockwork").display().to_string();
+    let launch = format!("ssh -n h[1-2],bad --slots 2 --program {program}");
+    let mut command = site.0.command(&[
+        "run", STORE, "--sweep", "n=1..60", "-o", "r.csv", "--launch", &launch,
+    ]);
+    command.args(["--", "sh", "-c", "sleep 0.1; echo x=$1", "sh", "{n}"]);
+    command.env("FLOCKWORK_SSH", site.0.path("ssh"));
+    let running = Running::start(command);
+    site.0.wait_for("running", 4);
+    let table = site.after(&[STORE, "--status"]);
+    kill(
+        table["hosts"][0]["pid"].as_u64().unwrap() as u32,
+        rustix::process::Signal::KILL,
+    );
+    let said = running.end();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("FAILED  bad"), "{}", said.err);
+    assert!(said.counts().starts_with("60 tasks: 60 ok"), "{}", said.err);
+    assert_eq!(site.0.read("r.csv").lines().count(), 61);
+    for (words, code) in [
+        ("ssh -n bad", 7),
+        ("slurm --print", 2),
+        ("teleport", 2),
+        ("ssh 'n", 2),
+    ] {
+        let mut command = site.0.command(&[
+            "run", "t.flock", "--sweep", "n=1", "--launch", words, "--", "true",
+        ]);
+        command.env("FLOCKWORK_SSH", site.0.path("ssh"));
+        let said = Running::start(command).end();
+        assert_eq!(said.code, code, "{words}: {}", said.err);
+    }
+}
