@@ -108,6 +108,14 @@ const PURE: &[&str] = &[
     "src/store/view/span.rs",
     "cli/src/hosts/range.rs",
     "cli/src/hosts/fold.rs",
+    "cli/src/launch/cap.rs",
+    "cli/src/launch/request.rs",
+    "cli/src/launch/seen.rs",
+    "cli/src/launch/text.rs",
+    "cli/src/launch/text/condor.rs",
+    "cli/src/launch/text/quote.rs",
+    "cli/src/launch/text/sge.rs",
+    "cli/src/launch/text/slurm.rs",
 ];
 /// How it would: the word, and what stands before it.
 const IMPURE: &[(&str, &str)] = &[
