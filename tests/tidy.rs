@@ -113,6 +113,14 @@ const PURE: &[&str] = &[
     "cli/src/hosts/run/argv.rs",
     "cli/src/hosts/run/state.rs",
     "cli/src/hosts/run/summary.rs",
+    "cli/src/launch/cap.rs",
+    "cli/src/launch/request.rs",
+    "cli/src/launch/seen.rs",
+    "cli/src/launch/text.rs",
+    "cli/src/launch/text/condor.rs",
+    "cli/src/launch/text/quote.rs",
+    "cli/src/launch/text/sge.rs",
+    "cli/src/launch/text/slurm.rs",
 ];
 /// How it would: the word, and what stands before it.
 const IMPURE: &[(&str, &str)] = &[

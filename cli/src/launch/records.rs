@@ -91,8 +91,11 @@ pub(crate) struct Draft<'a> {
     pub(crate) parent: Option<&'a Record>,
     pub(crate) cap: Cap,
     /// Makes the submit file, once the number is known.
-    pub(crate) text: &'a dyn Fn(&Request, u64) -> Result<Option<String>, Failed>,
+    pub(crate) text: &'a MakeText<'a>,
 }
+
+/// Makes a submit file of what is asked for, and of the number of the launch; `None` where there is none.
+pub(crate) type MakeText<'a> = dyn Fn(&Request, u64) -> Result<Option<String>, Failed> + 'a;
 
 /// The launches of a store.
 #[derive(Debug, Clone)]
@@ -117,12 +120,7 @@ impl Launches {
     ///
     /// If there would be more workers than its cap allows, or the records cannot be read or written.
     pub(crate) fn publish(&self, draft: &Draft<'_>) -> Result<Record, Failed> {
-        match fs::create_dir(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed("make", &self.0, &error));
-            }
-            _ => {}
-        }
+        self.make().map_err(|error| failed("make", &self.0, &error))?;
         let (at, user, token) = (ago::now(), user(), token());
         let by = format!("{}:{}", super::process::host_name(), std::process::id());
         let mut looks = 0;
@@ -164,6 +162,18 @@ impl Launches {
                     return Err(failed("read", &path, &io::ErrorKind::NotFound.into()));
                 }
                 std::thread::sleep(BETWEEN_LOOKS);
+            }
+        }
+    }
+
+    /// Makes the directory, if it is not there; whoever may write in the store may launch.
+    fn make(&self) -> io::Result<()> {
+        match fs::create_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                let store = self.0.parent().unwrap_or(&self.0);
+                fs::set_permissions(&self.0, fs::metadata(store)?.permissions())
             }
         }
     }

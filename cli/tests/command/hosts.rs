@@ -376,7 +376,7 @@ fn names_that_try_to_be_options_reach_nobody() {
     hosts.0.write("list", "n1\n-oProxyCommand\n");
     let said = hosts.run(&["run", "-n", "@list", "--", "true"]);
     assert!(
-        said.code == 2 && said.err.contains("list, line 2") && said.err.contains("names no host"),
+        said.code == 2 && said.err.contains("list, line 2") && said.err.contains("would be an option"),
         "{}",
         said.err
     );

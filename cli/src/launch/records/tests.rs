@@ -33,7 +33,9 @@ fn draft(workers: u32, cap: Cap) -> Draft<'static> {
 
 #[test]
 fn launches_are_numbered_and_read_as_they_were_written() {
+    use std::os::unix::fs::PermissionsExt;
     let place = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(place.path(), fs::Permissions::from_mode(0o2770)).unwrap();
     let launches = Launches::of(place.path());
     assert_eq!(launches.all().unwrap(), []);
     let one = launches.publish(&draft(5, Cap::None)).unwrap();
@@ -46,7 +48,13 @@ fn launches_are_numbered_and_read_as_they_were_written() {
         .unwrap();
     assert_eq!((one.number, one.family(), two.number, two.family()), (1, 1, 2, 1));
     assert_eq!(two.text.as_deref(), Some("1 for 2\n"));
-    assert_eq!(launches.records().unwrap(), [one.clone(), two]);
+    assert_eq!(launches.records().unwrap(), [one, two]);
+    // Others of a group store may launch too.
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(
+        (mode(&launches.0), mode(&launches.path(1, "json"))),
+        (0o2770, 0o660)
+    );
     launches
         .notes(1)
         .unwrap()

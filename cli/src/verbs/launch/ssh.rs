@@ -42,6 +42,7 @@ fn record(
     programs: &Programs,
 ) -> Result<Record, Failed> {
     let names: String = hosts.iter().map(|host| format!("{}\n", host.name)).collect();
+    let text = |_: &Request, _| Ok(Some(names.clone()));
     let draft = Draft {
         engine: Engine::Ssh,
         asked: Request {
@@ -57,7 +58,7 @@ fn record(
         },
         parent: None,
         cap: args.max_submissions.map_or(Cap::None, |most| Cap::Store { most }),
-        text: &|_, _| Ok(Some(names.clone())),
+        text: &text,
     };
     make_logs(store.path())?;
     Launches::of(store.path()).publish(&draft)
