@@ -2,7 +2,6 @@
 # A Slurm cluster on the hosts of a site (hosts.sh): slurmctld on h1, where commands are given, and nodes on h2 to hK.
 #
 #   slurm.sh up SITE         starts the daemons; they end with the site
-#   slurm.sh node SITE hN    starts a node's again, after the host had lost its power
 #
 # Then `hosts.sh exec SITE h1 sbatch ...`. Needs Debian's slurm-wlm and munge, installed but not running. A host's daemons
 # keep all of their files in its own /run, and its /etc/slurm is a mount.
@@ -117,9 +116,5 @@ COUNT=$(<"$SITE/count")
 KEY=$(head -c 1024 "$SITE/key.pub" | sha512sum)
 case $1 in
     up) up ;;
-    node)
-        prepare "$3"
-        on "$3" slurmd
-        ;;
     *) usage ;;
 esac
