@@ -67,11 +67,17 @@ impl<'a> Runner<'a> {
             Stage::Over(_) => self.row().word(),
         };
         let until = self.state.ended.unwrap_or(now);
+        let row = self.row();
+        // Who did not end well is drawn with the reason.
+        let last = match &self.state.stage {
+            Stage::Over(end) if *end != End::Exit(0) => row.detail(),
+            _ => row.last,
+        };
         Drawn {
             host: self.host.name.clone(),
             word,
             since: self.state.began.map(|began| until.saturating_sub(began)),
-            last: self.row().last,
+            last,
             is_over: matches!(self.state.stage, Stage::Over(_)),
         }
     }
