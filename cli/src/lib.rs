@@ -60,6 +60,7 @@ fn run(cli: args::Cli) -> Ended {
         Verb::Audit(args) => app::audit(&args),
         Verb::Doctor(args) => verbs::doctor(&args),
         Verb::Torture(args) => verbs::torture(&args),
+        Verb::Hosts(args) => verbs::hosts(args),
         Verb::Completions { shell } => verbs::completions(shell, &args::command()),
         Verb::Man { verb } => verbs::man(verb.as_deref(), args::command()),
         Verb::TorturePart(args) => verbs::torture_part(&args),

@@ -282,6 +282,65 @@ const VERBS: &[Verb] = &[
          joined is cut off, or loses its power, the verdict says so, and does not judge how often tasks ran.",
     ),
     (
+        "hosts",
+        "Do something on many hosts at once, by the system's ssh",
+        &[
+            ("hosts cp -n node[01-20] data/ results.txt :/scratch/ana/", ""),
+            (
+                "hosts distribute -n node[01-20] images/ /scratch/ana/images --by size",
+                "",
+            ),
+        ],
+        "Nothing has to be installed there.",
+    ),
+    (
+        "hosts cp",
+        "Copy files to many hosts, or from them, with checksums on both sides",
+        &[
+            (
+                "hosts cp -n node[01-20] data/ results.txt :/scratch/ana/",
+                "to the hosts",
+            ),
+            (
+                "hosts cp -n node[01-20] :/scratch/ana/out.txt collected/ --divide",
+                "from them: collected/node01/out.txt",
+            ),
+            (
+                "hosts cp -n @hosts.txt :out collected/",
+                "refused if two have a file of one name",
+            ),
+        ],
+        "Exactly one side begins with a colon: :PATH is on every host, relative to the home there; :all/PATH is the same. \
+         DEST is always a directory, and is made if it is missing. Directories are copied with all below them, with \
+         permissions and times (to the second). A link stays a link; one that leads outside is not taken from a host, and \
+         nothing is ever written through one.\n\n\
+         A file grows under a hidden name, .NAME.fw-HASH.part, and gets its own when its SHA-256 there is that of the \
+         source. A copy that was cut goes on when the same command is given again. A file with the same content is left \
+         as it is.\n\n\
+         Each host needs sh and one of sha256sum, shasum and openssl.",
+    ),
+    (
+        "hosts distribute",
+        "Send each file of a directory to exactly one host",
+        &[
+            (
+                "hosts distribute -n node[01-20] images/ /scratch/ana/images --by size",
+                "about as many bytes to each",
+            ),
+            (
+                "hosts distribute -n node[01-20] images/ images --by index",
+                "img_00042.fits: to host 42 modulo 20, counted from 0",
+            ),
+            (
+                "hosts distribute -n node[01-20] images/ images --by random --seed 7 --move",
+                "and delete it here",
+            ),
+        ],
+        "With --move a file is deleted here once it has its name there, was synced, and its SHA-256 was read back. What \
+         failed stays, and is named. The same command again sends what is missing: which file goes where, and what has \
+         arrived, stands in DIR/.flockwork-distribute.jsonl.",
+    ),
+    (
         "completions",
         "Write completions for a shell to stdout",
         &[("completions bash > /etc/bash_completion.d/flockwork", "")],
@@ -334,7 +393,7 @@ pub(crate) fn describe(command: Command) -> Command {
         .after_help(format!("{}\n\nThe store is a directory, by habit NAME.flock. If it is not named it is $FLOCKWORK_STORE, or the only *.flock here.", examples(&top)))
         .after_long_help(format!("{}\n\n{SETTINGS}\n\n{SIGNALS}\n\n{CODES}", examples(&top)));
     VERBS.iter().fold(command, |command, (name, about, lines, more)| {
-        command.mut_subcommand(name, |verb| {
+        at(command, name, |verb| {
             let examples = examples(lines);
             let more = if more.is_empty() {
                 String::new()
@@ -351,6 +410,14 @@ pub(crate) fn describe(command: Command) -> Command {
                 .after_long_help(format!("{more}{examples}\n\n{signals}{CODES}"))
         })
     })
+}
+
+/// Changes a verb, which may be a verb of a verb: `hosts cp`.
+fn at(command: Command, name: &'static str, change: impl FnOnce(Command) -> Command) -> Command {
+    match name.split_once(' ') {
+        Some((group, verb)) => command.mut_subcommand(group, |group| group.mut_subcommand(verb, change)),
+        None => command.mut_subcommand(name, change),
+    }
 }
 
 fn examples(lines: &[(&str, &str)]) -> String {

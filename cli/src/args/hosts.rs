@@ -4,8 +4,26 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use flockwork::app::times;
+
+use super::cp::CpArgs;
+use super::distribute::DistributeArgs;
+
+/// What `hosts` is given.
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct HostsArgs {
+    #[command(subcommand)]
+    pub(crate) verb: HostsVerb,
+}
+
+/// What can be done with hosts, in the order of the help.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostsVerb {
+    Cp(Box<CpArgs>),
+    Distribute(Box<DistributeArgs>),
+}
 
 /// Which hosts.
 #[derive(Debug, Clone, Default, Args)]

@@ -1,5 +1,7 @@
 //! The command line: what can be typed, and nothing done with it.
 
+mod cp;
+mod distribute;
 mod help;
 mod hosts;
 mod read;
@@ -10,8 +12,10 @@ mod work;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use cp::CpArgs;
+pub(crate) use distribute::{By, DistributeArgs};
 pub(crate) use help::describe;
-pub(crate) use hosts::{HostFlags, SshFlags};
+pub(crate) use hosts::{HostFlags, HostsArgs, HostsVerb, SshFlags};
 pub(crate) use read::{
     As, CollectArgs, DoctorArgs, ExplainArgs, Format, LogsArgs, LsArgs, OutputFlags, ShowArgs, Sort,
     StateArg, StatusArgs, WorkersArgs,
@@ -71,6 +75,7 @@ pub(crate) enum Verb {
     Audit(flockwork::app::ReadArgs),
     Doctor(DoctorArgs),
     Torture(TortureArgs),
+    Hosts(HostsArgs),
     /// Write completions for a shell to stdout
     Completions {
         shell: clap_complete::Shell,
@@ -110,14 +115,16 @@ mod tests {
 
     #[test]
     fn every_verb_has_a_description_and_an_example() {
-        for verb in command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+        described(&command(), "flockwork");
+    }
+
+    fn described(command: &clap::Command, name: &str) {
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let name = format!("{name} {}", verb.get_name());
+            assert!(verb.get_about().is_some(), "{name}");
             let after = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(
-                after.contains(&format!("flockwork {}", verb.get_name())),
-                "{}",
-                verb.get_name()
-            );
+            assert!(after.contains(&name), "{name}");
+            described(verb, &name);
         }
     }
 }

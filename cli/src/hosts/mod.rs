@@ -6,6 +6,7 @@ pub(crate) mod list;
 pub(crate) mod process;
 pub(crate) mod range;
 pub(crate) mod ssh;
+pub(crate) mod transfer;
 pub(crate) mod trouble;
 
 pub(crate) use fold::fold;
