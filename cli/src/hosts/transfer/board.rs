@@ -237,7 +237,7 @@ mod tests {
         let line = state.line(Duration::from_secs(64));
         assert_eq!(
             line,
-            "18,597/22,280 files · 1.0 GiB/2.0 GiB · 16 MiB/s · 1m4s left · 0 failed checksum"
+            "18,597/22,280 files · 1.0 GiB/2.0 GiB · 16 MiB/s · 1m04s left · 0 failed checksum"
         );
         assert!(!State::default().line(Duration::ZERO).contains("left"));
     }

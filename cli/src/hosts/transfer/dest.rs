@@ -47,6 +47,8 @@ pub(super) struct Growing {
     failed: Option<io::Error>,
 }
 
+/// Directories of a tree get their own permissions when all is in them.
+const PRIVATE: u32 = 0o700;
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Dest {
@@ -67,7 +69,7 @@ impl Dest {
     ///
     /// As of [`Dest::spot`].
     pub(crate) fn below(&self, name: &[u8]) -> io::Result<Dest> {
-        let root = enter(&self.root, name)?;
+        let root = enter(&self.root, name, 0o777)?;
         Ok(Dest { root })
     }
 
@@ -80,7 +82,7 @@ impl Dest {
         let (last, dirs) = parts.split_last().ok_or(Errno::INVAL)?;
         let mut dir = self.root.try_clone()?;
         for part in dirs {
-            dir = enter(&dir, part)?;
+            dir = enter(&dir, part, PRIVATE)?;
         }
         Ok(Spot {
             dir,
@@ -90,8 +92,8 @@ impl Dest {
 }
 
 /// Opens a directory in another, and makes it if it is missing.
-fn enter(dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
-    match mkdirat(dir, name, Mode::RWXU) {
+fn enter(dir: &OwnedFd, name: &[u8], mode: u32) -> io::Result<OwnedFd> {
+    match mkdirat(dir, name, Mode::from_raw_mode(mode)) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
     }
@@ -111,7 +113,7 @@ impl Spot {
     ///
     /// If something else has the name.
     pub(super) fn make(&self) -> io::Result<()> {
-        enter(&self.dir, &self.name).map(drop)
+        enter(&self.dir, &self.name, PRIVATE).map(drop)
     }
 
     /// Gives a directory its permissions and its time.
@@ -120,7 +122,7 @@ impl Spot {
     ///
     /// Those of the steps.
     pub(super) fn settle(&self, mode: u32, mtime: i64) -> io::Result<()> {
-        let dir = File::from(enter(&self.dir, &self.name)?);
+        let dir = File::from(enter(&self.dir, &self.name, PRIVATE)?);
         dress(&dir, mode, mtime)
     }
 

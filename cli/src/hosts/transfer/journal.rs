@@ -89,11 +89,12 @@ impl Past {
     fn of(bytes: &[u8]) -> Result<Past, usize> {
         let mut past = Past::default();
         for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            if !line.ends_with(b"\n") || line == b"\n" {
+            // Without its end: inside a text, it would be an error of its own.
+            let Some(line) = line.strip_suffix(b"\n").filter(|line| !line.is_empty()) else {
                 continue;
-            }
-            let line = match serde_json::from_slice(line) {
-                Ok(line) => line,
+            };
+            let line = match serde_json::from_slice::<serde_json::Value>(line) {
+                Ok(line) => serde_json::from_value(line).map_err(|_| number + 1)?,
                 // A torn line that the next run has ended.
                 Err(error) if error.is_eof() => continue,
                 Err(_) => return Err(number + 1),

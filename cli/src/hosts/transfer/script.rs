@@ -9,7 +9,7 @@
 ///
 /// Its first answer is `ready`, or `!` and why not.
 const BEGIN: &str = r#"
-LC_ALL=C; export LC_ALL; IFS=' '; set -f; umask 077;
+LC_ALL=C; export LC_ALL; IFS=' '; set -f;
 bs=$(printf '%b' '\0134'); nl=$(printf '%b.' '\0012'); nl=${nl%.};
 dec() { case $1 in *"$bs"*) v=$(printf '%b.' "$1"); v=${v%.};; *) v=$1;; esac; };
 one() { printf %s "$1" | tr '\012' ' '; };
@@ -41,7 +41,7 @@ go() { bad=; w=${root%/}${1:+/$1}; w=${w:-/};
 const PUSH: &str = r#"
 it=$2; dec "$1"; e=$( { mkdir -p "$v"; } 2>&1 ) && cd -P "$v" 2>/dev/null ||
   { printf '! %s%s' "$(one "${e:-cannot enter the destination}")" "$nl"; exit 0; };
-root=$(pwd -P; echo .); root=${root%??}; bad=;
+root=$(pwd -P; echo .); root=${root%??}; bad=; umask 077;
 x=$(printf abcdef | dd bs=4 count=1 iflag=fullblock 2>/dev/null);
 if [ "$x" = abcd ]; then slow=; take() { dd bs="$1" count=1 iflag=fullblock; };
 else slow=1; take() { dd ibs=1 obs=65536 count="$1"; }; fi;
