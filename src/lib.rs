@@ -116,4 +116,4 @@ pub use store::{
     RunningStatus, States, Status, Store, TaskSpan, TaskState, Violation, WorkerStatus,
 };
 pub use wait::{How, Stop};
-pub use worker::{Task, Worker, WorkerConfig, WorkerSummary};
+pub use worker::{Task, WhyLeft, Worker, WorkerConfig, WorkerSummary};

@@ -212,6 +212,18 @@ impl<'de> Deserialize<'de> for WorkerId {
     }
 }
 
+/// The longest text that names the job of a worker.
+const LONGEST_JOB: usize = 64;
+
+/// Returns the text that names a worker's job as plain characters on one line, and not too many; `None` if there are none.
+///
+/// It comes from the environment, or from a file that others can write: it must be harmless on a terminal.
+pub(crate) fn plain_job(text: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let cut: String = text.trim().chars().take(LONGEST_JOB).map(plain).collect();
+    (!cut.is_empty()).then_some(cut)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -138,6 +138,18 @@ pub enum Event {
     PauseEnded,
     /// A worker looked for work, and found none that is free; told once until it finds some.
     Idle,
+    /// A worker's heartbeat came so late that it, or its machine, must have been suspended. It looks at once whether others
+    /// have taken over what it was at.
+    WokeUp {
+        /// For how long there was no heartbeat beyond the usual.
+        after: Duration,
+    },
+    /// The limit that others have set to a worker is near: it takes no new tasks, and leaves when its running ones have
+    /// ended. Told once.
+    LimitNear {
+        /// How long the worker has left.
+        left: Duration,
+    },
     /// Something went wrong that stops nothing; it is tried again.
     Trouble {
         /// What.

@@ -142,6 +142,51 @@ impl Tail {
     }
 }
 
+/// The end that others have set to a worker: its batch job is over then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    began: Moment,
+    end: Moment,
+    grace: Duration,
+}
+
+impl Limit {
+    /// A limit that ends so long after `began`; tasks need the grace to be given back.
+    pub(crate) fn new(began: Moment, left: Duration, grace: Duration) -> Limit {
+        let end = began.plus(left);
+        Limit { began, end, grace }
+    }
+
+    /// Says whether a task may be started that takes `p95` as a rule, or else at most `timeout`.
+    ///
+    /// A worker does not refuse more than half of its time: a few very long tasks, or a generous timeout, must not keep it
+    /// from all others.
+    pub(crate) fn allows(&self, now: Moment, p95: Option<Duration>, timeout: Option<Duration>) -> bool {
+        let half = self.end.since(self.began) / 2;
+        let needed = p95.or(timeout).unwrap_or_default().min(half);
+        now.plus(needed).plus(self.grace) < self.end
+    }
+
+    /// Returns when tasks that still run must be told to stop.
+    pub(crate) fn stops_in(&self, now: Moment) -> Duration {
+        self.end.since(now).saturating_sub(self.grace)
+    }
+
+    /// Returns how long it is until the end.
+    pub(crate) fn left(&self, now: Moment) -> Duration {
+        self.end.since(now)
+    }
+}
+
+/// Returns the time that 19 of 20 tasks did not exceed; `None` if no task has ended.
+pub(crate) fn p95(times: &[Duration]) -> Option<Duration> {
+    // Of a few times it is the longest.
+    let rank = (times.len() * 19).div_ceil(20).checked_sub(1)?;
+    let mut sorted = times.to_vec();
+    let (_, p95, _) = sorted.select_nth_unstable(rank);
+    Some(*p95)
+}
+
 /// How long to wait, after an attempt was first seen to have ended so, before the next is made.
 ///
 /// `mine`: it failed on this very worker; then others come first.
@@ -314,5 +359,47 @@ mod tests {
         ] {
             assert_eq!(retry_wait(&config, after, 3, true), Duration::ZERO, "{after:?}");
         }
+    }
+
+    #[test]
+    fn no_task_is_started_that_cannot_end_before_the_limit() {
+        // The limit of 1,000 s begins at 100, and the grace is 5 s.
+        let limit = Limit::new(at(100.0), Duration::from_secs(1000), Duration::from_secs(5));
+        let seconds = |seconds: Option<u64>| seconds.map(Duration::from_secs);
+        #[rustfmt::skip]
+        let table: &[(f64, Option<u64>, Option<u64>, bool)] = &[
+            // now, p95, timeout, whether it is started
+            (100.0,  None,       None,       true),
+            (1094.0, None,       None,       true),
+            (1095.0, None,       None,       false),
+            (1200.0, None,       None,       false),
+            (1034.0, Some(60),   None,       true),
+            (1035.0, Some(60),   None,       false),
+            // What is known counts before what is allowed.
+            (1034.0, Some(60),   Some(900),  true),
+            (900.0,  None,       Some(300),  false),
+            (700.0,  None,       Some(300),  true),
+            // Half of the time is for trying, however long tasks take.
+            (100.0,  Some(5000), None,       true),
+            (594.0,  Some(5000), None,       true),
+            (595.0,  Some(5000), None,       false),
+            (594.0,  None,       Some(5000), true),
+        ];
+        for (now, p95, timeout, started) in table {
+            let allowed = limit.allows(at(*now), seconds(*p95), seconds(*timeout));
+            assert_eq!(allowed, *started, "at {now}: p95 {p95:?}, timeout {timeout:?}");
+        }
+        assert_eq!(limit.stops_in(at(1000.0)), Duration::from_secs(95));
+        assert_eq!(limit.stops_in(at(1097.0)), Duration::ZERO);
+        assert_eq!(limit.left(at(1097.0)), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn nineteen_of_twenty_tasks_take_no_longer() {
+        let times: Vec<_> = (1..=100).rev().map(Duration::from_secs).collect();
+        assert_eq!(p95(&times), Some(Duration::from_secs(95)));
+        assert_eq!(p95(&times[..1]), Some(Duration::from_secs(100)));
+        assert_eq!(p95(&times[..3]), Some(Duration::from_secs(100)));
+        assert_eq!(p95(&[]), None);
     }
 }

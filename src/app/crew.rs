@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use super::exit::NEAR_LIMIT;
 use super::screen::Screen;
 use crate::wait::lock;
 
@@ -56,6 +57,8 @@ struct State {
     phase: Phase,
     hands: Vec<Hand>,
     none_left: bool,
+    /// Whether workers have left because the time limit of all of them is near.
+    near_limit: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +92,7 @@ impl Crew {
             phase: Phase::NotStarted,
             hands: Vec::new(),
             none_left: false,
+            near_limit: false,
         })))
     }
 
@@ -128,6 +132,11 @@ impl Crew {
     /// Says whether there was no worker left that could be started.
     pub(super) fn none_left(&self) -> bool {
         lock(&self.0).none_left
+    }
+
+    /// Says whether that is so because the time limit is near.
+    pub(super) fn near_limit(&self) -> bool {
+        lock(&self.0).near_limit
     }
 
     /// Sends TERM to all, once.
@@ -226,7 +235,15 @@ impl State {
     }
 
     /// Decides what comes after a process that has ended.
-    fn after(&self, pid: u32, status: ExitStatus, termed: bool, before: (u32, u64)) -> Hand {
+    fn after(&mut self, pid: u32, status: ExitStatus, termed: bool, before: (u32, u64)) -> Hand {
+        if status.code() == Some(NEAR_LIMIT.into()) {
+            // The next one would refuse all tasks too.
+            if !std::mem::replace(&mut self.near_limit, true) {
+                self.screen
+                    .line("LIMIT  the time limit is near: workers take no new tasks, and leave");
+            }
+            return Hand::GivenUp;
+        }
         let broke = !status.success();
         if broke && !(termed && status.code().is_none()) {
             self.screen

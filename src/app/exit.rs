@@ -18,6 +18,8 @@ pub const BAD_STORE: u8 = 4;
 pub const OTHER_MASTER: u8 = 5;
 /// No worker could be started, or none stayed alive.
 pub const NO_WORKER: u8 = 7;
+/// Between `run` and its workers alone: a worker left because its time limit is near, and so would the next.
+pub(super) const NEAR_LIMIT: u8 = 8;
 /// Added to the number of the signal that ended the program: 130 after INT, 143 after TERM.
 pub const SIGNAL: u8 = 128;
 

@@ -12,7 +12,8 @@ pub(super) const VERBS: &[(&str, &str)] = &[
 ];
 
 const SIGNALS: &str = "\
-Signals (INT, TERM, HUP, USR2, XCPU): the first stops in an orderly way, the second at once. USR1 tells what runs now.";
+Signals (INT, TERM, HUP, USR2, XCPU): the first stops in an orderly way, the second at once. USR1 tells what runs now;
+in a batch job it is a warning like the others.";
 
 /// The exit codes, as the help tells them.
 pub const CODES: &str = "\

@@ -68,6 +68,14 @@ pub(super) fn of(event: &Event, teller: Teller) -> Option<String> {
             "note: another master, {master}, is silent; it is replaced if it stays so for {}",
             times::short(*lease)
         ),
+        Event::WokeUp { after } => format!(
+            "WAKE  this worker was suspended for {}; it looks what has become of its tasks",
+            times::short(*after)
+        ),
+        Event::LimitNear { left } if alone => format!(
+            "LIMIT  the worker has {} left: it takes no new tasks, and leaves when its running ones have ended",
+            times::short(*left)
+        ),
         Event::Trouble { what } => format!("note: {what}"),
         _ => return None,
     })

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::board::Board;
 use super::crew::{Crew, Leave, Plan};
 use super::exit::{Failed, NO_WORKER, NOT_OK};
+use super::job::Job;
 use super::lines::{self, Teller};
 use super::progress::Progress;
 use super::screen::Screen;
@@ -126,12 +127,15 @@ impl<'a> Local<'a> {
             Some(workers) => Some(Crew::new(self.plan(workers, &board)?, self.screen)),
             None => None,
         };
-        let caught = signals::listen(ToLocal {
-            screen: self.screen.clone(),
-            stop: self.stop.clone(),
-            crew: crew.clone(),
-            board: Arc::clone(&board),
-        })?;
+        let caught = signals::listen(
+            ToLocal {
+                screen: self.screen.clone(),
+                stop: self.stop.clone(),
+                crew: crew.clone(),
+                board: Arc::clone(&board),
+            },
+            Job::is_here(),
+        )?;
         let mut shown = Shown::new(master, self.screen);
         let progress = Progress::start(self.store, &board, self.screen, self.total.clone());
         let theirs = crew.clone();
@@ -223,7 +227,7 @@ impl<'a> Local<'a> {
                 kill_after: (!workers.finish).then_some(grace),
             },
         });
-        if crew.none_left() && stopped_by_file {
+        if crew.none_left() && !crew.near_limit() && stopped_by_file {
             let store = self.store.path().display();
             return Err(Failed::new(
                 NO_WORKER,
@@ -344,12 +348,13 @@ impl OnSignal for ToLocal {
         }
     }
 
-    fn second(&self, name: &str) {
+    fn again(&self, name: &str) -> bool {
         if let Some(crew) = &self.crew {
             crew.kill();
         }
         self.screen.clear();
         self.screen.line(&format!("{name} again: ended at once"));
+        true
     }
 
     fn tell(&self) {

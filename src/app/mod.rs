@@ -59,8 +59,10 @@
 //!
 //! The first INT, TERM, HUP, USR2 or XCPU stops in an orderly way. A worker asks its tasks to stop and gives them back
 //! within its grace (`--on-term finish` finishes them instead). `run` passes TERM on to its workers and waits for them.
-//! The second one ends the program at once. USR1 tells what runs now. Signals that were ignored at the start, as
-//! `nohup` does with HUP, stay ignored.
+//! The second one ends the program at once; a worker that finishes its tasks gives them back then, and only the third ends
+//! it. What follows within a second belongs to the first, for batch engines signal twice; but INT after INT always counts.
+//! USR1 tells what runs now; in a job of a batch engine it is a warning like the others. Signals that were ignored at the
+//! start, as `nohup` does with HUP, stay ignored.
 //!
 //! A `run` that is killed outright cannot tell its workers: they notice within a quarter of a second that it is gone,
 //! give their tasks back and leave.
@@ -71,8 +73,10 @@ mod crew;
 pub mod exit;
 mod flags;
 mod help;
+mod job;
 mod lines;
 mod local;
+mod near_end;
 mod place;
 mod progress;
 mod screen;
@@ -93,11 +97,13 @@ use self::args::{Cli, Tool, Verb};
 pub use self::args::{Format, Place, ReadArgs, ReclaimArgs, StopArgs};
 pub use self::flags::{StoreFlags, WorkerFlags};
 pub use self::help::CODES;
+pub use self::job::{Engine, Job};
 pub use self::local::{Describe, Local, Ran, Total, Workers, absolute};
+pub use self::near_end::OnNearEnd;
 pub use self::place::named;
 pub use self::screen::{Screen, set_colour};
 pub use self::verbs::{audit, reclaim, stop};
-pub use self::work::Work;
+pub use self::work::{Work, task_times};
 use crate::master::Master;
 use crate::worker::Worker;
 

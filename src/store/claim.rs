@@ -74,6 +74,17 @@ pub(crate) enum Pulse {
     Cancelled,
 }
 
+/// Where an attempt stands after a time in which nobody could hear of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It may have been given up, but nobody has begun another: it goes on.
+    Ours,
+    /// It was given up, and another has begun.
+    TakenOver,
+    /// Another was first.
+    Outrun,
+}
+
 /// What a listing after the claim has shown.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SecondLook {
@@ -293,6 +304,34 @@ impl Claim {
         Ok(match self.dir.exists(&last)? {
             true => Pulse::Cancelled,
             false => Pulse::Ours,
+        })
+    }
+
+    /// Looks by a fresh listing whether others have gone on without this attempt: to be asked after a time in which no
+    /// heartbeat was given.
+    pub(crate) fn standing(&self) -> io::Result<Standing> {
+        let (mut given_up, mut later, mut has_outcome) = (false, false, false);
+        let listed = self.dir.list(&mut |name| {
+            let Some(entry) = Entry::parse(name).filter(|entry| entry.stem == self.stem) else {
+                return;
+            };
+            let ours = entry.attempt == Some(self.attempt);
+            match entry.kind {
+                Kind::Out => has_outcome = true,
+                Kind::Lost if ours => given_up = true,
+                Kind::Lock if entry.attempt > Some(self.attempt) => later = true,
+                _ => {}
+            }
+        });
+        match listed {
+            // The shard was cleaned.
+            Err(error) if is_gone(&error) => return Ok(Standing::Outrun),
+            answer => answer?,
+        }
+        Ok(match (has_outcome, given_up && later) {
+            (true, _) => Standing::Outrun,
+            (false, true) => Standing::TakenOver,
+            (false, false) => Standing::Ours,
         })
     }
 

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 pub use audit::{Audit, Violation};
 pub use cancel::{Cancel, Cancelled};
-pub(crate) use claim::{Claim, Claiming, Identity, Pulse, SecondLook, read_header};
+pub(crate) use claim::{Claim, Claiming, Identity, Pulse, SecondLook, Standing, read_header};
 pub(crate) use clean::clean_shard;
 pub(crate) use create::StoreFile;
 pub(crate) use done::{DoneBuilder, DoneFile};

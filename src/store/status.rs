@@ -52,6 +52,10 @@ pub struct WorkerStatus {
     pub worker: String,
     /// How many tasks it runs at a time.
     pub slots: u32,
+    /// The job of a batch engine that it runs in, or what else its launcher has said: at most 64 plain characters.
+    pub job: Option<String>,
+    /// When it began by its own clock, in milliseconds since 1970.
+    pub started: u64,
     /// Seconds since its last sign of life, by the file server's clock.
     pub silent_for: u64,
     /// Whether it is known or must be believed to be dead: its process is gone, or it was silent for the lease.
@@ -125,6 +129,8 @@ impl Store {
             status.workers.push(WorkerStatus {
                 worker: seen.record.worker.to_string(),
                 slots: seen.record.slots,
+                job: seen.record.job,
+                started: seen.record.started,
                 silent_for,
                 lost: gone || silent_for > self.lease().as_secs(),
                 progress: seen

@@ -9,7 +9,7 @@ use super::claim::{Identity, take_lock};
 use crate::clock::wall_millis;
 use crate::fs::{DirRef, FileRef, Flock, is_gone, os};
 use crate::layout::WORKERS;
-use crate::name::{Attempt, TaskId, WorkerId};
+use crate::name::{Attempt, TaskId, WorkerId, plain_job};
 use crate::record::ProcessMark;
 
 /// A worker that notes progress at every heartbeat for a year stays below this.
@@ -24,6 +24,9 @@ pub(crate) struct WorkerRecord {
     pub(crate) slots: u32,
     /// Milliseconds since 1970, for people.
     pub(crate) started: u64,
+    /// The job of a batch engine that it runs in, or what else its launcher says, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) job: Option<String>,
 }
 
 /// What a running task has told of its progress.
@@ -60,7 +63,12 @@ pub(crate) enum Kept {
 }
 
 impl WorkerFile {
-    pub(crate) fn make(store: &Store, me: &Identity, slots: u32) -> io::Result<WorkerFile> {
+    pub(crate) fn make(
+        store: &Store,
+        me: &Identity,
+        slots: u32,
+        job: Option<&str>,
+    ) -> io::Result<WorkerFile> {
         let dir = store.root().open_dir(WORKERS)?;
         let name = me.id.as_str().to_owned();
         let file = dir.create(&name)?;
@@ -71,6 +79,7 @@ impl WorkerFile {
             process: me.process.clone(),
             slots,
             started: wall_millis(),
+            job: job.map(str::to_owned),
         };
         let mut text = serde_json::to_vec(&record).map_err(io::Error::other)?;
         text.push(b'\n');
@@ -195,7 +204,11 @@ fn read_worker(dir: &DirRef, name: &WorkerId) -> io::Result<Option<WorkerSeen>> 
     file.read(LARGEST, &mut bytes)?;
     let sign = file.fresh()?.mtime.as_secs();
     let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let record = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    let mut record: Option<WorkerRecord> = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+    if let Some(record) = &mut record {
+        // Whoever may write in the store may have written it.
+        record.job = record.job.as_deref().and_then(plain_job);
+    }
     let progress = lines
         .next_back()
         .and_then(|line| serde_json::from_slice(line).ok())

@@ -74,7 +74,11 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
         ..Failures::default()
     };
     let mut saved = Moment::now();
-    for &index in &ready.plan.order {
+    for (position, &index) in ready.plan.order.iter().enumerate() {
+        // What of a batch is done by now stays done.
+        if position > 0 && !engine.may_start() {
+            return end_early(engine, running, Early::GiveBack(engine.end.says().into()));
+        }
         let Some(frame) = frames
             .iter()
             .find(|frame| frame.kind == RecordKind::Input && frame.index == index)
@@ -108,11 +112,11 @@ pub(super) fn run<W: Worker>(engine: &Engine<W>, running: &Running) -> End {
                 }
             }
             Err(TaskEnd::Told) => {
-                return end_early(
-                    engine,
-                    running,
-                    Early::GiveBack("the worker was told to stop".into()),
-                );
+                return end_early(engine, running, Early::GiveBack(engine.end.says().into()));
+            }
+            Err(TaskEnd::TakenOver) => {
+                let why = "it was given up while its worker was suspended, and another attempt has begun";
+                return end_early(engine, running, Early::GiveBack(why.into()));
             }
             Err(TaskEnd::Trouble(why)) => return end_early(engine, running, Early::Trouble(why)),
             Err(TaskEnd::Outrun) => return end_early(engine, running, Early::Done),
@@ -211,6 +215,8 @@ enum TaskEnd {
     },
     Told,
     Outrun,
+    /// Another attempt has begun.
+    TakenOver,
     /// The store refused what the task asked of it.
     Trouble(String),
     Cancelled {
@@ -266,6 +272,7 @@ fn run_task<W: Worker>(
         }
         Err(panic) => return Err(failed(running, elapsed, panic, false)),
     };
+    engine.end.note_time(elapsed);
     let (codec, limit) = (engine.store.codec(), engine.store.config().max_record);
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     let head = (RecordKind::Output, codec.byte(), frame.index, nanos);
@@ -328,6 +335,7 @@ fn asked_to_end(reason: StopReason, detail: Option<String>) -> Option<TaskEnd> {
     match reason {
         StopReason::Told => Some(TaskEnd::Told),
         StopReason::Outrun => Some(TaskEnd::Outrun),
+        StopReason::TakenOver => Some(TaskEnd::TakenOver),
         StopReason::Cancelled => Some(TaskEnd::Cancelled { detail }),
         StopReason::Timeout => None,
     }

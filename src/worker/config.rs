@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Worker, engine};
+use crate::clock::Moment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fs::FsKind;
+use crate::name::plain_job;
 use crate::observe::{Event, Observer};
 use crate::store::Store;
 use crate::wait::{How, Stop};
@@ -34,6 +36,9 @@ pub struct WorkerConfig {
     pub(super) grace: Duration,
     pub(super) poll: Option<(Duration, Duration)>,
     pub(super) scratch: Option<PathBuf>,
+    pub(super) job: Option<String>,
+    pub(super) ends: Option<(Moment, Duration)>,
+    pub(super) known_times: Vec<Duration>,
     pub(super) stop: Stop,
     pub(super) observer: Observer,
 }
@@ -43,9 +48,12 @@ impl Default for WorkerConfig {
         WorkerConfig {
             slots: 1,
             idle_exit: Duration::from_secs(600),
-            grace: Duration::from_secs(10),
+            grace: Duration::from_secs(5),
             poll: None,
             scratch: None,
+            job: None,
+            ends: None,
+            known_times: Vec::new(),
             stop: Stop::new(),
             observer: Observer::none(),
         }
@@ -68,7 +76,7 @@ impl WorkerConfig {
         self
     }
 
-    /// Sets how long a task that was asked to stop may take to return. Default: 10 s.
+    /// Sets how long a task that was asked to stop may take to return. Default: 5 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -85,6 +93,56 @@ impl WorkerConfig {
     pub fn scratch(mut self, scratch: impl Into<PathBuf>) -> Self {
         self.scratch = Some(scratch.into());
         self
+    }
+
+    /// Sets what `status` shows beside the worker's name: the job of the batch engine that it runs in. At most 64 plain
+    /// characters of it are kept. Default: nothing.
+    pub fn job(mut self, job: impl AsRef<str>) -> Self {
+        self.job = plain_job(job.as_ref());
+        self
+    }
+
+    /// Says that this process will be ended by others so long from now, as a batch job is at its time limit. Default: never.
+    ///
+    /// The worker then starts no task that is not likely to end before: it asks for as much time as 19 of 20 tasks have
+    /// taken, and the grace. While it knows of no task that has ended it asks for the store's timeout, if there is one. It
+    /// never refuses more than half of its time. With nothing left to do it leaves; tasks that still run are told to
+    /// stop one grace before the end, and are given back.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use flockwork::{BoxError, Store, Task, WhyLeft, Worker, WorkerConfig};
+    /// # struct Square;
+    /// # impl Worker for Square {
+    /// #     type Input = u64;
+    /// #     type Output = u64;
+    /// #     fn process(&self, n: u64, _: &Task<'_>) -> Result<u64, BoxError> { Ok(n * n) }
+    /// # }
+    /// # fn main() -> flockwork::Result<()> {
+    /// let store = Store::open("squares.flock")?;
+    /// let two_hours = Duration::from_secs(7200);
+    /// let summary = WorkerConfig::default().ends_in(two_hours).run(&store, Square)?;
+    /// if summary.why == WhyLeft::TimeLimit {
+    ///     println!("there may be more to do");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ends_in(mut self, left: Duration) -> Self {
+        self.ends = Some((Moment::now(), left));
+        self
+    }
+
+    /// Tells how long single tasks took elsewhere: a worker with a limit ([`ends_in`](WorkerConfig::ends_in)) need not
+    /// learn it anew.
+    pub fn known_times(mut self, times: impl IntoIterator<Item = Duration>) -> Self {
+        self.known_times.extend(times);
+        self
+    }
+
+    /// Says whether there is a limit.
+    pub fn has_end(&self) -> bool {
+        self.ends.is_some()
     }
 
     /// Sets the handle by which this process can ask the worker to stop.
@@ -146,6 +204,23 @@ pub struct WorkerSummary {
     pub discarded: u64,
     /// Attempts that were given back.
     pub given_back: u64,
-    /// How it was asked to stop; `None` if it left because there was nothing to do.
+    /// How it was asked to stop; `None` if it left of itself.
     pub stopped: Option<How>,
+    /// Why it left.
+    pub why: WhyLeft,
+}
+
+/// Why a worker left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhyLeft {
+    /// There was nothing to do for the idle time.
+    #[default]
+    Idle,
+    /// The store's stop file asked for it.
+    Store,
+    /// [`WorkerConfig::stop`] asked for it.
+    Asked,
+    /// Its limit is near: [`WorkerConfig::ends_in`].
+    TimeLimit,
 }

@@ -11,8 +11,9 @@ use super::attempt;
 use super::desk::{Desk, Look};
 use super::ending;
 use super::keeper;
+use super::limit::Leaving;
 use super::running::{Running, StopReason};
-use super::{Worker, WorkerConfig, WorkerSummary};
+use super::{WhyLeft, Worker, WorkerConfig, WorkerSummary};
 use crate::clock::{Backoff, Moment};
 use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
 use crate::fs::FsKind;
@@ -39,6 +40,7 @@ pub(super) struct Engine<W> {
     pub(super) journal: Mutex<Option<Journal>>,
     pub(super) file: Mutex<Option<WorkerFile>>,
     pub(super) counts: Counts,
+    pub(super) end: Leaving,
     /// Whether the store was paused at the last look.
     paused: AtomicBool,
     /// Set when the worker leaves because it was idle.
@@ -75,6 +77,10 @@ pub(super) fn run<W: Worker>(config: WorkerConfig, store: &Store, worker: W) -> 
         return Ok(WorkerSummary {
             worker: me.id.to_string(),
             stopped: Some(How::Finish),
+            why: match config.stop.requested() {
+                Some(_) => WhyLeft::Asked,
+                None => WhyLeft::Store,
+            },
             ..Default::default()
         });
     }
@@ -199,7 +205,7 @@ impl<W> Engine<W> {
         ended: Sender<SlotEnd>,
     ) -> Result<Engine<W>> {
         // Who may not write at all learns it now, and not at every claim.
-        let file = match WorkerFile::make(store, &me, config.slots) {
+        let file = match WorkerFile::make(store, &me, config.slots, config.job.as_deref()) {
             Err(error) if is_forbidden(&error) => {
                 return Err(io_error(
                     "cannot write to",
@@ -219,6 +225,7 @@ impl<W> Engine<W> {
         me.lock_speaks
             .store(store.kind() == FsKind::Network && is_locked, Ordering::SeqCst);
         let desk = Desk::new(&config, store, &me);
+        let end = Leaving::new(&config);
         Ok(Engine {
             store: store.clone(),
             config,
@@ -230,6 +237,7 @@ impl<W> Engine<W> {
             journal: Mutex::new(journal),
             file: Mutex::new(file),
             counts: Counts::default(),
+            end,
             paused: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             ended,
@@ -253,6 +261,7 @@ impl<W> Engine<W> {
             discarded: count(&self.counts.discarded),
             given_back: count(&self.counts.given_back),
             stopped: self.config.stop.requested(),
+            why: self.end.why(),
         }
     }
 
@@ -271,6 +280,7 @@ impl<W> Engine<W> {
     pub(super) fn heed_signs(&self) -> io::Result<()> {
         let signs = self.store.signs()?;
         if let Some(stop) = signs.stop {
+            self.end.note(WhyLeft::Store);
             self.config.stop.request(stop.how);
         }
         let was_paused = self.paused.swap(signs.paused.is_some(), Ordering::SeqCst);
@@ -297,6 +307,11 @@ impl<W> Engine<W> {
             failed.clear();
         }
         failed.insert((round, stem));
+    }
+
+    /// Says whether there is time for another task.
+    pub(super) fn may_start(&self) -> bool {
+        self.end.allows_a_task(self.store.config().timeout)
     }
 
     /// Notes how long an input file took.
@@ -339,7 +354,7 @@ impl<W: Worker> Engine<W> {
     /// Waits for something to claim, and claims it; `None`: the worker leaves.
     fn next_claim(&self) -> Result<Option<(RoundNumber, Claim)>> {
         loop {
-            if self.is_stopping() {
+            if self.is_stopping() || !self.may_start() {
                 return Ok(None);
             }
             let seen = self.config.stop.waker().seen();

@@ -13,7 +13,7 @@ use crate::error::{IoContext, Result};
 use crate::fs::FsKind;
 use crate::layout::Kind;
 use crate::observe::Event;
-use crate::store::{Kept, Progress, Pulse, push_failure};
+use crate::store::{Kept, Progress, Pulse, Standing, push_failure};
 use crate::wait::{How, lock};
 
 /// Ends the keeper's thread.
@@ -66,9 +66,14 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
         let seen = engine.config.stop.waker().seen();
         let now = Moment::now();
         if now >= beats.next {
+            let late = now.since(beats.next);
+            if late >= engine.store.lease() / 2 {
+                wake(engine, late);
+            }
             beats.next = now.plus(every);
             beat(engine, now, &beats);
         }
+        engine.end.enforce(now);
         enforce(engine, now, &mut beats);
         show_holders(engine, now);
         let rest = if beats.told.is_some() {
@@ -76,7 +81,9 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
         } else {
             patrol
         };
-        let rest = rest.min(beats.next.since(Moment::now()));
+        let now = Moment::now();
+        let stops_in = engine.end.stops_in(now).unwrap_or(rest);
+        let rest = rest.min(beats.next.since(now)).min(stops_in);
         // Wake-ups for the slots also wake the keeper; it only looks at its clock then.
         if !engine.config.stop.waker().wait(seen, rest) {
             continue;
@@ -117,6 +124,22 @@ fn show_holders<W>(engine: &Engine<W>, now: Moment) {
 
 fn all_running<W>(engine: &Engine<W>) -> Vec<Arc<Running>> {
     lock(&engine.running).clone()
+}
+
+/// This process, or its machine, was suspended: others may have gone on without it.
+///
+/// It is told by a heartbeat that comes late: a signal would tell nothing of a machine that slept.
+fn wake<W: Worker>(engine: &Engine<W>, late: Duration) {
+    engine.config.observer.tell(|| Event::WokeUp { after: late });
+    for attempt in &all_running(engine) {
+        attempt.note_sleep(late);
+        match attempt.with_claim(|claim| claim.standing()) {
+            None | Some(Ok(Standing::Ours)) => {}
+            Some(Ok(Standing::TakenOver)) => attempt.ask_to_stop(StopReason::TakenOver),
+            Some(Ok(Standing::Outrun)) => attempt.ask_to_stop(StopReason::Outrun),
+            Some(Err(error)) => trouble(engine, "the names in the store could not be listed", &error),
+        }
+    }
 }
 
 fn beat<W: Worker>(engine: &Engine<W>, now: Moment, beats: &Beats) {
@@ -215,12 +238,8 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
         let hangs = timeout.is_some_and(|timeout| age >= timeout.saturating_add(engine.config.grace));
         if out_of_grace {
             if let Some(claim) = attempt.take_claim() {
-                ending::give_back(
-                    engine,
-                    &attempt,
-                    claim,
-                    "the worker was told to stop, and its task did not return",
-                );
+                let why = format!("{}, and its task did not return", engine.end.says());
+                ending::give_back(engine, &attempt, claim, &why);
                 abandon(engine, &attempt);
             }
         } else if hangs && let Some(mut claim) = attempt.take_claim() {

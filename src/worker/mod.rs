@@ -7,6 +7,7 @@ mod desk;
 mod ending;
 mod engine;
 mod keeper;
+mod limit;
 mod running;
 mod scanner;
 mod task;
@@ -14,7 +15,7 @@ mod task;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use config::{WorkerConfig, WorkerSummary};
+pub use config::{WhyLeft, WorkerConfig, WorkerSummary};
 pub use task::Task;
 
 use crate::error::BoxError;

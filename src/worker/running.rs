@@ -20,6 +20,8 @@ pub(super) enum StopReason {
     Outrun = 3,
     /// Somebody cancelled it.
     Cancelled = 4,
+    /// It was given up while this worker was suspended, and another attempt has begun.
+    TakenOver = 5,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Running {
     index: AtomicU32,
     /// When that task began, in nanoseconds after `begun`.
     task_begun: AtomicU64,
+    /// For how long this process was suspended since, in nanoseconds.
+    asleep: AtomicU64,
     reason: AtomicU8,
     lock_lost: AtomicBool,
     /// Whether others can read who holds it.
@@ -52,6 +56,7 @@ impl Running {
             claim: Mutex::new(Some(claim)),
             index: AtomicU32::new(0),
             task_begun: AtomicU64::new(0),
+            asleep: AtomicU64::new(0),
             reason: AtomicU8::new(0),
             lock_lost: AtomicBool::new(false),
             shown: AtomicBool::new(false),
@@ -83,6 +88,7 @@ impl Running {
         self.index.store(index, Ordering::Relaxed);
         let after = u64::try_from(now.since(self.begun).as_nanos()).unwrap_or(u64::MAX);
         self.task_begun.store(after, Ordering::Relaxed);
+        self.asleep.store(0, Ordering::Relaxed);
         self.progress.store(f32::NAN.to_bits(), Ordering::Relaxed);
         // The timeout is each task's own.
         let timeout = StopReason::Timeout as u8;
@@ -91,10 +97,17 @@ impl Running {
             .compare_exchange(timeout, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// How long the task that runs has been running.
+    /// Notes that this process was suspended for so long.
+    pub(super) fn note_sleep(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.asleep.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// How long the task that runs has been running; time in which this process was suspended does not count.
     pub(super) fn task_age(&self, now: Moment) -> Duration {
         let begun = Duration::from_nanos(self.task_begun.load(Ordering::Relaxed));
-        now.since(self.begun).saturating_sub(begun)
+        let asleep = Duration::from_nanos(self.asleep.load(Ordering::Relaxed));
+        now.since(self.begun).saturating_sub(begun).saturating_sub(asleep)
     }
 
     /// Works on the claim, unless the keeper has taken it away.
@@ -109,7 +122,10 @@ impl Running {
 
     pub(super) fn ask_to_stop(&self, reason: StopReason) {
         // The first reason counts, but one that ends the attempt overrules one that ends its task.
-        if matches!(reason, StopReason::Told | StopReason::Cancelled) {
+        if matches!(
+            reason,
+            StopReason::Told | StopReason::Cancelled | StopReason::TakenOver
+        ) {
             let timeout = StopReason::Timeout as u8;
             let _ = self
                 .reason
@@ -126,6 +142,7 @@ impl Running {
             2 => Some(StopReason::Timeout),
             3 => Some(StopReason::Outrun),
             4 => Some(StopReason::Cancelled),
+            5 => Some(StopReason::TakenOver),
             _ => None,
         }
     }

@@ -355,7 +355,8 @@ const VERBS: &[Verb] = &[
 ];
 
 const SIGNALS: &str = "\
-Signals (INT, TERM, HUP, USR2, XCPU): the first stops in an orderly way, the second at once. USR1 tells what runs now.";
+Signals (INT, TERM, HUP, USR2, XCPU): the first stops in an orderly way, the second at once. USR1 tells what runs now;
+in a batch job it is a warning like the others.";
 
 const SETTINGS: &str = "\
 Settings: flockwork.toml in the current directory gives defaults for long flags, in a table for each verb or in [all]:

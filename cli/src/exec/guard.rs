@@ -45,10 +45,9 @@ impl Guard {
         let mut random = [0; 16];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        // A scheduler sends TERM to all that it knows, before it kills them: the guard must stay for that. What is
+        // A scheduler sends TERM, or a warning, to all that it knows, before it kills them: the guard must stay for that. What is
         // ignored stays so in the program that follows. Descriptors that the worker was started with are closed.
-        let script =
-            "trap '' HUP INT TERM; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec \"$0\" guard \"$1\"";
+        let script = "trap '' HUP INT TERM USR1 USR2 XCPU; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec \"$0\" guard \"$1\"";
         let mut child = Command::new("/bin/sh")
             .args(["-c", script])
             .arg(program)

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use flockwork::app::Job;
+
 use crate::sweep::spec::Limits;
 
 /// How long somebody who waits for resources may not look whether to stop.
@@ -24,15 +26,15 @@ impl Offer {
         // This one knows affinity and the quotas of control groups.
         let machine = std::thread::available_parallelism().map_or(1, usize::from);
         let machine = u32::try_from(machine).unwrap_or(u32::MAX);
-        let variable = |name: &str| std::env::var(name).ok();
-        let (their_cpus, their_memory) = scheduler(&variable, machine);
+        let job = Job::of_this_process();
+        let their_cpus = job.as_ref().and_then(Job::cpus);
         let cpus = [Some(machine), their_cpus, cpus].into_iter().flatten().min();
         let installed = std::fs::read_to_string("/proc/meminfo").ok();
         let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let memory = [
             installed.as_deref().and_then(mem_total),
             group_memory(&groups, Path::new("/sys/fs/cgroup")),
-            their_memory,
+            job.as_ref().and_then(Job::memory),
             memory,
         ];
         Offer {
@@ -40,23 +42,6 @@ impl Offer {
             memory: memory.into_iter().flatten().min().unwrap_or(u64::MAX),
         }
     }
-}
-
-/// Returns what Slurm has given to this process, as far as it says so.
-fn scheduler(variable: &dyn Fn(&str) -> Option<String>, machine: u32) -> (Option<u32>, Option<u64>) {
-    let number = |name: &str| variable(name)?.trim().parse::<u64>().ok().filter(|it| *it > 0);
-    let in_a_step = variable("SLURM_STEP_ID").is_some();
-    // A batch script has the node's share; a task of a step has its own.
-    let cpus = match in_a_step {
-        true => number("SLURM_CPUS_PER_TASK").or_else(|| number("SLURM_CPUS_ON_NODE")),
-        false => number("SLURM_CPUS_ON_NODE").or_else(|| number("SLURM_CPUS_PER_TASK")),
-    };
-    let cpus = cpus.map(|cpus| u32::try_from(cpus).unwrap_or(u32::MAX));
-    let mebibytes = number("SLURM_MEM_PER_NODE").or_else(|| {
-        let each = number("SLURM_MEM_PER_CPU")?;
-        Some(each.saturating_mul(cpus.unwrap_or(machine).into()))
-    });
-    (cpus, mebibytes.map(|it| it.saturating_mul(1 << 20)))
 }
 
 fn mem_total(meminfo: &str) -> Option<u64> {
@@ -283,32 +268,6 @@ mod tests {
         put("memory", "memory.limit_in_bytes", "1073741824\n");
         let old = "5:cpu,cpuacct:/\n4:memory:/host/path\n0::/\n";
         assert_eq!(group_memory(old, mount.path()), Some(GIB));
-    }
-
-    #[test]
-    fn slurm_says_what_it_gave() {
-        let given = |pairs: &'static [(&str, &str)]| {
-            let variable = move |name: &str| {
-                let found = pairs.iter().find(|(it, _)| *it == name);
-                found.map(|(_, value)| (*value).to_owned())
-            };
-            scheduler(&variable, 64)
-        };
-        assert_eq!(given(&[]), (None, None));
-        let batch = &[
-            ("SLURM_CPUS_ON_NODE", "8"),
-            ("SLURM_CPUS_PER_TASK", "2"),
-            ("SLURM_MEM_PER_NODE", "4096"),
-        ];
-        assert_eq!(given(batch), (Some(8), Some(4 * GIB)));
-        let step = &[
-            ("SLURM_STEP_ID", "0"),
-            ("SLURM_CPUS_ON_NODE", "8"),
-            ("SLURM_CPUS_PER_TASK", "2"),
-            ("SLURM_MEM_PER_CPU", "1024"),
-        ];
-        assert_eq!(given(step), (Some(2), Some(2 * GIB)));
-        assert_eq!(given(&[("SLURM_CPUS_ON_NODE", "many")]), (None, None));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::task::{Captured, Exit};
 
 /// How long the caller's wish to stop may go unseen.
 const LOOK: Duration = Duration::from_millis(200);
+/// Looks that are so far apart, where they should be `LOOK` apart, tell that this process was suspended.
+const SUSPENDED: Duration = Duration::from_secs(5);
 /// How long the end of a process may go unseen where the kernel has no pidfd (before Linux 5.3).
 const LOOK_WITHOUT_PIDFD: Duration = Duration::from_millis(5);
 /// From here on others may want to follow what is written.
@@ -176,6 +178,30 @@ fn signal(group: Pid, signal: Signal) {
     }
 }
 
+/// For how long this process was suspended: looks that come far too late tell it. An engine suspends the command too, so
+/// that time does not count for its timeout.
+struct Asleep {
+    last_look: Instant,
+    time: Duration,
+}
+
+impl Asleep {
+    fn new(now: Instant) -> Asleep {
+        Asleep {
+            last_look: now,
+            time: Duration::ZERO,
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        let gap = now.saturating_duration_since(self.last_look);
+        if gap > SUSPENDED {
+            self.time += gap - LOOK;
+        }
+        self.last_look = now;
+    }
+}
+
 struct Watched<'a> {
     group: Pid,
     pidfd: Option<OwnedFd>,
@@ -188,13 +214,15 @@ impl Watched<'_> {
     /// Returns why it ended; `false` if it cannot be killed.
     fn until_it_ends(&mut self, watch: &Watch<'_>, began: Instant) -> (Why, bool) {
         let mut phase = Phase::Running;
+        let mut asleep = Asleep::new(began);
         let mut live_at = watch.live.is_some().then(|| began + LIVE_AFTER);
         loop {
             let now = Instant::now();
+            asleep.look(now);
             let mut next = now + LOOK;
             match phase {
                 Phase::Running => {
-                    let deadline = (watch.deadline)();
+                    let deadline = (watch.deadline)().and_then(|deadline| deadline.checked_add(asleep.time));
                     let why = match deadline {
                         _ if (watch.stop)() => Some(Why::Stopped),
                         Some(deadline) if deadline <= now => Some(Why::Timeout),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use flockwork::app::exit::{Failed, NOT_OK, USAGE};
 use flockwork::app::times;
 use flockwork::{BoxError, Task, TaskError, Worker};
+use rustix::process::Signal;
 use serde::Deserialize;
 
 use super::median::Median;
@@ -17,7 +18,7 @@ use super::{Ended, Job, Place, Results, Words};
 use crate::sweep::rows::cancelled::Later;
 use crate::sweep::spec::{Limits, Sweep, Timeout};
 use crate::sweep::units::parse_size;
-use crate::task::{Bytes, Captured, Report, Row};
+use crate::task::{Bytes, Captured, Exit, Report, Row};
 
 /// The most bytes of a failure's detail: it is read with each listing of failures.
 const MOST_DETAIL: usize = 256 << 10;
@@ -25,6 +26,8 @@ const MOST_DETAIL: usize = 256 << 10;
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Trouble with the list of what was cancelled is waited out for so long.
 const MOST_TROUBLE: Duration = Duration::from_secs(120);
+/// So long after a command was ended by a signal the worker may learn that it has to stop too.
+const WORD: Duration = Duration::from_millis(500);
 /// A first attempt that took no longer has no use for a checkpoint.
 const CHECKPOINTS_FROM: Duration = Duration::from_secs(1);
 
@@ -186,8 +189,39 @@ impl Worker for SweepWorker {
                 retry,
                 report,
                 ..
-            } => Err(failure(message, retry, report).into()),
+            } => {
+                wait_for_the_word(report.exit, &stop);
+                Err(failure(message, retry, report).into())
+            }
         }
+    }
+}
+
+/// Waits a moment for the word to stop if a command ended as one does that was told to by a signal.
+///
+/// Batch engines signal all processes of a job at once. The command may be gone before its worker knows, and that is no
+/// failure of the task.
+fn wait_for_the_word(exit: Exit, stop: &dyn Fn() -> bool) {
+    let signal = match exit {
+        Exit::Signal(signal) => signal,
+        // So a shell tells of it.
+        Exit::Code(code) => code - 128,
+        Exit::NotStarted => return,
+    };
+    let told = [
+        Signal::TERM,
+        Signal::INT,
+        Signal::HUP,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::XCPU,
+    ];
+    if !told.iter().any(|told| told.as_raw() == signal) {
+        return;
+    }
+    let begun = Instant::now();
+    while !stop() && begun.elapsed() < WORD {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

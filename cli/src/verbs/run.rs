@@ -61,9 +61,12 @@ fn workers(args: &RunArgs, store: &Store) -> Workers {
         std::process::id().to_string().into(),
     ]);
     Workers {
-        count: args
-            .workers
-            .unwrap_or(if args.work.worker.slots() > 1 { 1 } else { cores }),
+        count: args.workers.unwrap_or(
+            match args.work.worker.has_auto_slots() || args.work.worker.slots() > 1 {
+                true => 1,
+                false => cores,
+            },
+        ),
         arguments,
         grace: args.work.worker.grace,
         finish: args.work.worker.on_signal() == How::Finish,

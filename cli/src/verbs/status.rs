@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use flockwork::WorkerStatus;
 use flockwork::app::exit::{Ended, Failed, OK};
 use flockwork::app::times;
 use serde_json::{Map, Value, json};
@@ -12,11 +13,15 @@ use crate::output::{self, Cell, Column, Kind, Table, bytes, count, document};
 use crate::view::block::{self, Line};
 use crate::view::opened::Opened;
 use crate::view::summary::{Phase, Summary};
+use crate::view::workers::place;
 
 /// Between two looks, on a terminal and elsewhere.
 const EVERY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 /// A look that took long is followed by so many times its length without one: at most 5 % of the time are looks.
 const REST: u32 = 19;
+
+/// Workers whose jobs are named in the table; `workers` names all.
+const NAMED_JOBS: usize = 4;
 
 /// Runs the verb.
 pub(crate) fn status(args: &StatusArgs) -> Ended {
@@ -97,6 +102,7 @@ fn figures(summary: &Summary) -> Map<String, Value> {
         .iter()
         .map(|one| json!({"what": one.what, "text": one.text, "command": one.command}))
         .collect();
+    let workers: Vec<Value> = summary.workers.iter().map(worker).collect();
     let counts = summary.counts;
     let (kind, source) = summary.file_system.clone().unzip();
     let all = json!({
@@ -121,6 +127,7 @@ fn figures(summary: &Summary) -> Map<String, Value> {
         "workers_alive": summary.alive,
         "workers_lost": summary.lost,
         "slots": summary.slots,
+        "workers": workers,
         "file_system": kind,
         "file_system_source": source,
         "free_bytes": summary.free_space,
@@ -133,6 +140,20 @@ fn figures(summary: &Summary) -> Map<String, Value> {
     }
 }
 
+fn worker(worker: &WorkerStatus) -> Value {
+    let (host, pid) = place(&worker.worker);
+    json!({
+        "worker": worker.worker,
+        "host": host,
+        "pid": pid,
+        "job": worker.job,
+        "slots": worker.slots,
+        "started_ms": worker.started,
+        "silent_for_s": worker.silent_for,
+        "lost": worker.lost,
+    })
+}
+
 fn lines(summary: &Summary) -> Vec<Line> {
     let mut lines = vec![headline(summary)];
     if summary.counts.total() > 0 {
@@ -140,6 +161,7 @@ fn lines(summary: &Summary) -> Vec<Line> {
     }
     lines.extend(pace(summary));
     lines.push(workers(summary));
+    lines.extend(jobs(&summary.workers));
     if !summary.attention.is_empty() {
         lines.push(Line::of("  attention"));
         let width = summary
@@ -250,6 +272,32 @@ fn workers(summary: &Summary) -> Line {
         Some(free) => line.and(format!(", {} free", bytes(free))),
         None => line,
     }
+}
+
+/// The workers that a batch engine runs: by their jobs a person finds them there.
+fn jobs(workers: &[WorkerStatus]) -> Vec<Line> {
+    let of: Vec<(&WorkerStatus, &String)> = workers
+        .iter()
+        .filter_map(|worker| Some((worker, worker.job.as_ref()?)))
+        .collect();
+    let mut lines: Vec<Line> = of
+        .iter()
+        .take(NAMED_JOBS)
+        .map(|(worker, job)| {
+            let (host, pid) = place(&worker.worker);
+            let pid = pid.map(|pid| format!(" pid {pid}")).unwrap_or_default();
+            let line = Line::of(format!("    {host}{pid} {job}"));
+            match worker.lost {
+                true => line.and(" ").with(Kind::Warning, "lost"),
+                false => line,
+            }
+        })
+        .collect();
+    if of.len() > NAMED_JOBS {
+        let more = count((of.len() - NAMED_JOBS) as u64);
+        lines.push(Line::of(format!("    and {more} more jobs")));
+    }
+    lines
 }
 
 fn rate(rate: f64) -> String {

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flockwork::app::exit::{Ended, Failed};
+use flockwork::app::exit::{Ended, Failed, USAGE};
 use flockwork::app::{self, Work};
-use flockwork::{JournalOutcome, Stop, Store};
+use flockwork::{Stop, Store};
 
 use crate::args::{WorkFlags, WorkerArgs};
 use crate::exec::Words;
@@ -19,8 +19,6 @@ use crate::sweep::spec::{Sweep, Timeout};
 use crate::sweep::template::Template;
 use crate::sweep::units::parse_size;
 
-/// Times of other workers that are looked at.
-const MOST_TIMES: usize = 10_000;
 /// Between two looks for a sweep in a store that has none yet.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -35,12 +33,21 @@ pub(crate) fn worker(args: WorkerArgs) -> Ended {
         on_signal: flags.worker.on_signal(),
         quiet: args.quiet,
         parent: args.parent,
+        note: flags.worker.note(),
+        near_end: None,
     };
-    work.run(|store, stop| {
+    work.run(|store, stop, config| {
         let sweep = wait_for_sweep(store, stop, flags.worker.idle_exit)?;
         // Commands run without a guard too; they outlive a worker that is killed outright then.
         let guard = Guard::start().ok();
-        let worker = make(store, &sweep, &flags, guard.as_ref())?;
+        let budget = Budget::new(offer(&flags)?);
+        if flags.worker.has_auto_slots() {
+            let fit = budget
+                .slots_for(&sweep.limits)
+                .map_err(|text| Failed::new(USAGE, text, None))?;
+            *config = config.clone().slots(fit);
+        }
+        let worker = make(store, &sweep, &flags, budget, guard.as_ref())?;
         let steward = Steward::start(store, &sweep);
         Ok((
             worker,
@@ -71,6 +78,7 @@ fn make(
     store: &Store,
     sweep: &Sweep,
     flags: &WorkFlags,
+    budget: Budget,
     guard: Option<&Guard>,
 ) -> Result<SweepWorker, Failed> {
     let command = CommandLine::of(sweep)?;
@@ -99,13 +107,13 @@ fn make(
             template.render(&fill).map_err(|error| error.to_string())
         }),
         tokens: guard.map(Guard::tokens),
-        budget: Budget::new(offer(flags)?),
+        budget,
         // The rest of the grace is for giving the task back.
         leave_within: flags.worker.grace.mul_f64(0.8),
     };
     let worker = SweepWorker::new(sweep.clone(), setup)?;
     if matches!(sweep.limits.timeout, Some(Timeout::TimesMedian(_))) {
-        worker.median().seed(times_of_others(store));
+        worker.median().seed(app::task_times(store));
     }
     Ok(worker)
 }
@@ -131,19 +139,6 @@ fn templates(sweep: &Sweep) -> Result<Vec<(String, Template)>, Failed> {
         Ok((source.clone(), Template::parse(source, name, &sweep.columns)?))
     };
     inputs.chain(stdin).map(read).collect()
-}
-
-/// Returns how long tasks took that others have done, for a timeout that follows from the median.
-fn times_of_others(store: &Store) -> Vec<Duration> {
-    let Ok(entries) = store.journal() else {
-        return Vec::new();
-    };
-    let ok = entries
-        .flatten()
-        .filter(|entry| entry.outcome == JournalOutcome::Ok && entry.tasks > 0);
-    ok.take(MOST_TIMES)
-        .map(|entry| entry.run / u32::try_from(entry.tasks).unwrap_or(u32::MAX))
-        .collect()
 }
 
 /// The sweep is written just after the store is made.

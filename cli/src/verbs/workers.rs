@@ -47,6 +47,7 @@ fn table(opened: &Opened, mut asked: Option<Asked>, now: u64) -> Result<(Table, 
         Column::right("failed"),
         Column::right("busy"),
         Column::right("last_sign"),
+        Column::left("job"),
     ];
     let mut table = Table::new("workers", "workers", columns);
     for worker in workers::all(&status, &running, &journals, opened.store.lease(), now) {
@@ -121,6 +122,7 @@ fn row(worker: &Worker) -> Vec<Cell> {
             None => Cell::default(),
         },
         worker.silent.map_or_else(Cell::default, sign),
+        worker.job.clone().map_or_else(Cell::default, Cell::from),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flockwork::{RunningStatus, Store, TaskId};
+use flockwork::{RunningStatus, Status, Store, TaskId};
 
 use crate::output::ago;
 
@@ -92,6 +92,21 @@ impl RunningNow {
             }
         }
         RunningNow(by_first)
+    }
+
+    /// Adds to each holder the job of a batch engine that it runs in.
+    pub(crate) fn with_jobs(mut self, status: &Status) -> RunningNow {
+        let jobs: BTreeMap<&str, &str> = status
+            .workers
+            .iter()
+            .filter_map(|worker| Some((worker.worker.as_str(), worker.job.as_deref()?)))
+            .collect();
+        for held in self.0.values_mut() {
+            if let Some(job) = jobs.get(held.worker.as_str()) {
+                held.holder = format!("{} ({job})", held.holder);
+            }
+        }
+        self
     }
 
     /// Returns who is at a task.

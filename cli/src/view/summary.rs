@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use flockwork::Status;
 use flockwork::app::exit::Failed;
+use flockwork::{Status, WorkerStatus};
 
 use super::attention::{self, Attention};
 use super::journals::{Journals, Pace, WINDOW};
@@ -100,6 +100,8 @@ pub(crate) struct Summary {
     pub(crate) lost: u64,
     /// Of those that live.
     pub(crate) slots: u64,
+    /// Those that have not left.
+    pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) file_system: Option<(String, String)>,
     pub(crate) free_space: Option<u64>,
     pub(crate) attention: Vec<Attention>,
@@ -125,6 +127,7 @@ impl Summary {
                 RunningNow::default()
             }),
         };
+        let running = running.with_jobs(&status);
         let submitted = opened.submitted().unwrap_or_else(|failed| {
             notes.push(failed.text());
             None
@@ -140,8 +143,7 @@ impl Summary {
             Duration::try_from_secs_f64(seconds).ok()
         });
         let spread = pace.and_then(|pace| pace.spread);
-        let slots =
-            |workers: &[&flockwork::WorkerStatus]| workers.iter().map(|worker| u64::from(worker.slots)).sum();
+        let slots = |workers: &[&WorkerStatus]| workers.iter().map(|worker| u64::from(worker.slots)).sum();
         let mut summary = Summary {
             name: opened.name(),
             path: opened.path.to_string_lossy().into_owned(),
@@ -166,6 +168,7 @@ impl Summary {
             alive: alive.len() as u64,
             lost: lost.len() as u64,
             slots: slots(&alive),
+            workers: status.workers.clone(),
             file_system: mount::of(opened.store.path())
                 .ok()
                 .map(|mount| (mount.fs_type, mount.source)),

@@ -27,6 +27,8 @@ pub(crate) struct Worker {
     pub(crate) health: Health,
     pub(crate) slots: Option<u32>,
     pub(crate) silent: Option<Duration>,
+    /// The job of a batch engine that it runs in.
+    pub(crate) job: Option<String>,
     /// The first tasks of the input files at which it is.
     pub(crate) running: Vec<TaskId>,
     pub(crate) ok: u64,
@@ -37,12 +39,17 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Returns host and process in a worker's name, `HOST-PID-RANDOM`.
+    /// Returns host and process.
     pub(crate) fn place(&self) -> (&str, Option<u32>) {
-        let mut parts = self.name.rsplitn(3, '-').skip(1);
-        let pid = parts.next().and_then(|pid| pid.parse().ok());
-        (parts.next().unwrap_or(&self.name), pid)
+        place(&self.name)
     }
+}
+
+/// Returns host and process in a worker's name, `HOST-PID-RANDOM`.
+pub(crate) fn place(name: &str) -> (&str, Option<u32>) {
+    let mut parts = name.rsplitn(3, '-').skip(1);
+    let pid = parts.next().and_then(|pid| pid.parse().ok());
+    (parts.next().unwrap_or(name), pid)
 }
 
 /// Returns the workers: those that live first, then those that are lost, then those that have left.
@@ -100,6 +107,7 @@ fn worker(
         },
         slots: present.map(|present| present.slots),
         silent,
+        job: present.and_then(|present| present.job.clone()),
         running: at_it.iter().map(|held| held.first).collect(),
         ok: noted.map_or(0, |noted| noted.ok),
         failed: noted.map_or(0, |noted| noted.failed),

@@ -4,6 +4,8 @@
 mod failing;
 /// A disk that is full while results are collected.
 mod full;
+/// Workers as guests of a batch engine: its jobs, its signals, its time limits.
+mod guest;
 /// Defaults from `flockwork.toml`, completions, pages and help.
 mod habits;
 /// Values that a shell, a table or a terminal would take amiss.

@@ -79,6 +79,9 @@ fn table(path: &Path, status: &Status) -> String {
             "    {}  {} slot{s}  {state}, last sign {sign} ago",
             worker.worker, worker.slots
         ));
+        if let Some(job) = &worker.job {
+            text.push_str(&format!("  {job}"));
+        }
         for (task, share) in &worker.progress {
             text.push_str(&format!("  {task} {:.0}%", share * 100.0));
         }
@@ -118,6 +121,8 @@ fn json(path: &Path, id: &str, status: &Status) -> serde_json::Value {
             json!({
                 "worker": worker.worker,
                 "slots": worker.slots,
+                "job": worker.job,
+                "started_ms": worker.started,
                 "silent_for_s": worker.silent_for,
                 "lost": worker.lost,
                 "progress": progress,

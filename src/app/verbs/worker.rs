@@ -15,7 +15,9 @@ pub(in crate::app) fn worker<W: Worker + clap::Args>(args: WorkerArgs<W>) -> End
         on_signal: args.flags.on_signal(),
         quiet: args.quiet,
         parent: args.parent,
+        note: args.flags.note(),
+        near_end: None,
     };
     let worker = args.worker;
-    work.run(move |_, _| Ok((worker, ())))
+    work.run(move |_, _, _| Ok((worker, ())))
 }

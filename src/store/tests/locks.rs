@@ -139,7 +139,7 @@ fn free_lock_of_a_dead_worker_is_found_before_its_lease_where_locks_reach() {
 fn dead_worker_is_found(lock_speaks: bool) {
     let world = published(Place::Network);
     let (dead, living) = (Bench::new(&world, "a"), Bench::new(&world, "a"));
-    let file = WorkerFile::make(&dead.store, &dead.process.me, 1).unwrap();
+    let file = WorkerFile::make(&dead.store, &dead.process.me, 1, None).unwrap();
     let claim = claim_by_lock(&dead, lock_speaks);
     let watcher = Bench::new(&world, "b");
     // It beats for ten seconds, so that the watcher learns that its locks reach; then it is killed.
@@ -171,7 +171,7 @@ fn node_local_locks_are_found_out_and_only_silence_counts() {
 fn worker_whose_lock_was_lost_is_given_up_and_its_outcome_counts() {
     let world = published(Place::Network);
     let (holder, watcher) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
-    let file = WorkerFile::make(&holder.store, &holder.process.me, 1).unwrap();
+    let file = WorkerFile::make(&holder.store, &holder.process.me, 1, None).unwrap();
     assert!(file.is_locked());
     let claim = claim_by_lock(&holder, true);
     let mut looks = 0;
@@ -192,7 +192,7 @@ fn worker_whose_lock_was_lost_is_given_up_and_its_outcome_counts() {
 fn lock_of_a_worker_that_was_lost_is_taken_again() {
     let world = published(Place::Network);
     let (holder, other) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
-    let mut file = WorkerFile::make(&holder.store, &holder.process.me, 1).unwrap();
+    let mut file = WorkerFile::make(&holder.store, &holder.process.me, 1, None).unwrap();
     assert_eq!(file.keep_lock(), Kept::Yes);
     // The descriptor takes no lock any more.
     holder
@@ -229,7 +229,7 @@ fn node_local_locks(lock_speaks: bool) {
     let world = published(Place::Network);
     world.disk.set_flock(FlockMode::NodeLocal);
     let (holder, watcher) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
-    let file = WorkerFile::make(&holder.store, &holder.process.me, 1).unwrap();
+    let file = WorkerFile::make(&holder.store, &holder.process.me, 1, None).unwrap();
     let claim = claim_by_lock(&holder, lock_speaks);
     let beat = || {
         file.touch().unwrap();

@@ -13,6 +13,7 @@ mod coarse;
 mod damage;
 mod faults;
 mod hand;
+mod limits;
 mod listings;
 mod locks;
 mod masters;

@@ -191,10 +191,19 @@ impl World {
 
     /// Runs a worker that waits `idle` for something to do.
     pub(super) fn work_with(&self, process: &Proc, idle: Duration, act: Act) -> Result<WorkerSummary> {
+        self.work_by(process, act, |config| config.idle_exit(idle))
+    }
+
+    /// Runs a worker with settings of its own.
+    pub(super) fn work_by(
+        &self,
+        process: &Proc,
+        act: Act,
+        set: impl FnOnce(WorkerConfig) -> WorkerConfig,
+    ) -> Result<WorkerSummary> {
         let store = self.open(process)?;
         let stop = Stop::new();
         let config = WorkerConfig::default()
-            .idle_exit(idle)
             .poll(Duration::from_secs(1), Duration::from_secs(3))
             .stop(stop.clone())
             .on_event(self.watcher(process, stop));
@@ -204,7 +213,7 @@ impl World {
             process: process.clone(),
             act,
         };
-        let ended = config.run_as(&store, &process.me, worker);
+        let ended = set(config).run_as(&store, &process.me, worker);
         check_worker_log(&process.sim.log());
         assert_eq!(lock(&self.notes).wrong, Vec::<String>::new());
         self.witness.look();

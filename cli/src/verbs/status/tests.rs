@@ -72,6 +72,7 @@ fn a_store_that_is_done_tells_its_failures_by_cause() {
       "workers_alive": 0,
       "workers_lost": 0,
       "slots": 0,
+      "workers": [],
       "file_system": N,
       "file_system_source": N,
       "free_bytes": N,

@@ -18,7 +18,7 @@ fn workers_that_left_are_known_by_their_journals() {
     let world = World::sweep("{\"alpha\": 1, \"name\": \"a\"}\n");
     world.run(|_, _| Ok(report(b"", b"")));
     insta::assert_snapshot!(listed(&world, Format::Table), @r"
-    WORKER  HOST  PID  SLOTS  STATE  RUNNING  OK  FAILED  BUSY  LAST_SIGN
+    WORKER  HOST  PID  SLOTS  STATE  RUNNING  OK  FAILED  BUSY  LAST_SIGN  JOB
     WORKER  HOST  PID  left  1  0
     ");
     insta::assert_snapshot!(listed(&world, Format::Json), @r#"
@@ -35,7 +35,8 @@ fn workers_that_left_are_known_by_their_journals() {
           "ok": 1,
           "failed": 0,
           "busy": N,
-          "last_sign": null
+          "last_sign": null,
+          "job": null
         }
       ]
     }
