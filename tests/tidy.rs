@@ -108,6 +108,10 @@ const PURE: &[&str] = &[
     "src/store/view/span.rs",
     "cli/src/hosts/range.rs",
     "cli/src/hosts/fold.rs",
+    "cli/src/hosts/transfer/name.rs",
+    "cli/src/hosts/transfer/listing.rs",
+    "cli/src/hosts/transfer/spread.rs",
+    "cli/src/hosts/transfer/time.rs",
 ];
 /// How it would: the word, and what stands before it.
 const IMPURE: &[(&str, &str)] = &[

@@ -20,6 +20,9 @@ const PIECE: usize = 64 << 10;
 /// How often it is looked whether the program has ended, once its stdout has.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How long its stderr is waited for, once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A program that runs, with its streams.
 ///
 /// It is killed when this is dropped before it has ended.
@@ -126,7 +129,11 @@ impl Talk {
     pub(crate) fn hear_bytes(&self, most: usize, until: Instant) -> Result<Vec<u8>, Heard> {
         let mut rest = self.rest.borrow_mut();
         if rest.is_empty() {
-            rest.extend(self.more(until)?);
+            let piece = self.more(until)?;
+            if piece.len() <= most {
+                return Ok(piece);
+            }
+            rest.extend(piece);
         }
         let count = rest.len().min(most);
         Ok(rest.drain(..count).collect())
@@ -215,14 +222,14 @@ impl Talk {
         if status.is_none() {
             self.kill();
         }
-        let stderr = self
-            .stderr
-            .take()
-            .and_then(|thread| match thread.is_finished() || status.is_some() {
-                true => thread.join().ok(),
-                // A process that it has started may hold the pipe for ever.
-                false => None,
-            });
+        let stderr = self.stderr.take().and_then(|thread| {
+            // A process that it has started may hold the pipe for ever: a shared connection, for one.
+            let until = Instant::now() + LAST_WORDS;
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(LOOK);
+            }
+            thread.is_finished().then(|| thread.join().ok()).flatten()
+        });
         Ended {
             status,
             stderr: String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned(),
@@ -286,6 +293,43 @@ mod tests {
         let ended = talk.end(soon());
         assert_eq!(ended.status.unwrap().code(), Some(7));
         assert_eq!(ended.stderr, "trouble\n");
+    }
+
+    #[test]
+    fn a_stderr_that_somebody_else_holds_is_not_waited_for() {
+        let talk = sh("echo last words >&2; sleep 1000 >/dev/null & echo $!");
+        let Heard::Line(pid) = talk.hear(soon()) else {
+            panic!("no line");
+        };
+        let ended = talk.end(soon());
+        assert_eq!(ended.status.unwrap().code(), Some(0));
+        let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+        // It lives, so the pipe was open all the time.
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn who_does_not_read_is_given_up() {
+        let mut talk = sh("echo ready; exec sleep 1000");
+        assert_eq!(talk.hear(soon()), Heard::Line("ready".into()));
+        let much = vec![0; 1 << 20];
+        let error = talk.say_until(&much, Instant::now() + Duration::from_millis(50));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn lines_and_bytes_come_in_their_order() {
+        let talk = sh("printf 'one\\n12\\n45two\\nlast'");
+        assert_eq!(talk.hear(soon()), Heard::Line("one".into()));
+        let mut bytes = Vec::new();
+        while bytes.len() < 5 {
+            bytes.extend(talk.hear_bytes(5 - bytes.len(), soon()).unwrap());
+        }
+        assert_eq!(bytes, b"12\n45");
+        for line in ["two", "last"] {
+            assert_eq!(talk.hear(soon()), Heard::Line(line.into()));
+        }
+        assert_eq!(talk.hear_bytes(5, soon()), Err(Heard::End));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! name in the current directory, which is held, and whose real path is compared after it was entered: so no link leads
 //! a step elsewhere, whoever makes one meanwhile.
 
+use super::name::encode;
+
 /// Both begin with this: names, checksums, entering a directory.
 ///
 /// Its first answer is `ready`, or `!` and why not.
@@ -88,7 +90,7 @@ M) dec "$c"; f=./$v;
 esac; done; exit 0
 "#;
 
-/// Gives files. `$1`: [`LIST`].
+/// Gives files. `$1`: [`LIST`], encoded: csh would take a `!` amiss that stands before a letter.
 ///
 /// | request | answers |
 /// |---|---|
@@ -97,7 +99,7 @@ esac; done; exit 0
 /// | `S N LENGTH NAME`: the checksum of so many bytes, or of `all` | `N sum SIZE SUM` |
 /// | `G N OFFSET LENGTH NAME`: bytes | `N bytes`, and so many bytes: a file that is shorter by now ends with zeros |
 const PULL: &str = r#"
-list=$1; root=; bad=; home=$(pwd -P; echo .); home=${home%??};
+dec "$1"; list=$v; bad=; home=$(pwd -P; echo .); home=${home%??};
 exec 3>&1; echo ready;
 while read -r q n a b c; do
 case $q in
@@ -138,7 +140,7 @@ pub(super) fn push() -> String {
 
 /// Returns the script that gives files, and its argument.
 pub(super) fn pull() -> (String, String) {
-    (one_line(&[BEGIN, PULL]), one_line(&[LIST]))
+    (one_line(&[BEGIN, PULL]), encode(one_line(&[LIST]).as_bytes()))
 }
 
 /// A shell that is no sh may not take an end of line inside quotes.
@@ -155,8 +157,17 @@ mod tests {
     #[test]
     fn every_shell_passes_it_on_as_it_is() {
         let (pull, list) = pull();
-        for script in [push(), pull, list] {
-            assert!(!script.contains('\n'));
+        assert!(
+            list.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'!'),
+            "{list}"
+        );
+        let calls = |script: &str| {
+            script
+                .match_indices('!')
+                .any(|(at, _)| !script[at + 1..].starts_with([' ', '=']))
+        };
+        for script in [push(), pull] {
+            assert!(!script.contains('\n') && !calls(&script), "{script}");
             assert!(!script.contains("\\\\") && !script.contains("\\'"), "{script}");
             let checked = std::process::Command::new("sh")
                 .args(["-n", "-c", &script])

@@ -9,7 +9,7 @@ use crate::torture::random::mix;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// By the name and this seed, so that other files change nothing.
-    Random(u64),
+    Chance(u64),
     Index,
     Size,
 }
@@ -30,7 +30,7 @@ pub(crate) fn spread<'a>(
     let hosts = loads.len() as u64;
     let place = |number: u64| usize::try_from(number).unwrap_or(0);
     match rule {
-        Rule::Random(seed) => Ok(files
+        Rule::Chance(seed) => Ok(files
             .iter()
             .map(|(name, _)| place(chance(name, seed) % hosts))
             .collect()),
@@ -147,7 +147,7 @@ mod tests {
     fn chance_depends_on_name_and_seed_alone() {
         let names: Vec<String> = (0..4000).map(|number| format!("f_{number}")).collect();
         let files: Vec<Sized<'_>> = names.iter().map(|name| (name.as_bytes(), 1)).collect();
-        let of = |seed| spread(&files, &[(0, 0); 4], Rule::Random(seed)).unwrap();
+        let of = |seed| spread(&files, &[(0, 0); 4], Rule::Chance(seed)).unwrap();
         let chosen = of(1);
         assert_eq!(chosen, of(1));
         assert_ne!(chosen, of(2));
@@ -156,7 +156,7 @@ mod tests {
             assert!((850..1150).contains(&count), "{count}");
         }
         assert_eq!(
-            spread(&files[7..8], &[(0, 0); 4], Rule::Random(1)).unwrap()[0],
+            spread(&files[7..8], &[(0, 0); 4], Rule::Chance(1)).unwrap()[0],
             chosen[7]
         );
     }

@@ -100,6 +100,12 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
         .iter()
         .map(|source| dir_and_name(source))
         .collect::<Result<Vec<_>, _>>()?;
+    if let Some(host) = hosts.iter().find(|host| args.divide && !is_name(&host.name)) {
+        return Err(Failed::usage(
+            format!("no directory can be called {}", shown::plain(&host.name)),
+            "give the host a name in ssh's configuration",
+        ));
+    }
     let ssh = Ssh::new(&args.ssh, false)?;
     let board = Board::new(args.moving.quiet, "");
     let pull = Pull {
@@ -144,6 +150,10 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
     };
     let outcomes = fan::each(&listed, fanout, fetch, |_, _| ());
     tell(args, &hosts, outcomes, &board)
+}
+
+fn is_name(host: &str) -> bool {
+    name::parts(host.as_bytes()).is_ok_and(|parts| parts.len() == 1)
 }
 
 fn open(path: &Path) -> Result<Dest, Failed> {

@@ -269,7 +269,7 @@ fn choose(args: &DistributeArgs, files: &[Found], hosts: &[Host], past: &Past) -
         }
     }
     let rule = match args.by {
-        By::Random => Rule::Random(args.seed),
+        By::Random => Rule::Chance(args.seed),
         By::Index => Rule::Index,
         By::Size => Rule::Size,
     };
