@@ -121,6 +121,10 @@ const PURE: &[&str] = &[
     "cli/src/launch/text/quote.rs",
     "cli/src/launch/text/sge.rs",
     "cli/src/launch/text/slurm.rs",
+    "cli/src/hosts/transfer/name.rs",
+    "cli/src/hosts/transfer/listing.rs",
+    "cli/src/hosts/transfer/spread.rs",
+    "cli/src/hosts/transfer/time.rs",
 ];
 /// How it would: the word, and what stands before it.
 const IMPURE: &[(&str, &str)] = &[

@@ -17,6 +17,8 @@ mod slurm;
 mod ssh;
 /// A sweep whose tasks note each time that they are run, and the proof that all is well after.
 mod sweep;
+/// `hosts cp` and `hosts distribute`, with hosts that are cut off, full, or not who they were.
+mod transfer;
 /// Waiting for what other processes do.
 #[path = "../it/wait.rs"]
 mod wait;

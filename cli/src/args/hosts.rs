@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use flockwork::app::times;
 
+use super::cp::CpArgs;
+use super::distribute::DistributeArgs;
 use super::read::Format;
 
 /// Which hosts.
@@ -58,6 +60,8 @@ pub(crate) enum HostsVerb {
     Status(HostsStatusArgs),
     Run(Box<HostsRunArgs>),
     Mkdir(HostsMkdirArgs),
+    Cp(Box<CpArgs>),
+    Distribute(Box<DistributeArgs>),
 }
 
 /// What `hosts status` is given.

@@ -1,5 +1,7 @@
 //! The command line: what can be typed, and nothing done with it.
 
+mod cp;
+mod distribute;
 mod help;
 mod hosts;
 mod launch;
@@ -13,6 +15,8 @@ mod work;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use cp::CpArgs;
+pub(crate) use distribute::{By, DistributeArgs};
 pub(crate) use help::describe;
 pub(crate) use hosts::{
     HostFlags, HostsArgs, HostsMkdirArgs, HostsRunArgs, HostsStatusArgs, HostsVerb, SshFlags,

@@ -1,17 +1,27 @@
 //! A local program that is talked with, line by line and with a limit of time: here, ssh.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
 /// As much of stderr as is kept: its end.
 const KEPT: usize = 16 << 10;
 /// The longest line that is taken; the rest of it comes as the next one.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: usize = 64 << 10;
+/// As much is read and written at once.
+const PIECE: usize = 64 << 10;
 /// How often it is looked whether the program has ended, once its stdout has.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// How long its stderr is waited for, once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A program that runs, with its streams.
 ///
@@ -20,7 +30,10 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(crate) struct Talk {
     child: Child,
     stdin: Option<ChildStdin>,
-    lines: Receiver<Vec<u8>>,
+    /// Its stdout, as it came.
+    pieces: Receiver<Vec<u8>>,
+    /// What has come and was not asked for yet.
+    rest: RefCell<VecDeque<u8>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
 
@@ -58,18 +71,20 @@ impl Talk {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let (sender, lines) = channel();
-        if let Some(stdout) = child.stdout.take() {
+        let (sender, pieces) = channel();
+        if let Some(mut stdout) = child.stdout.take() {
             std::thread::spawn(move || {
-                let mut stdout = BufReader::new(stdout);
-                loop {
-                    let mut line = Vec::new();
-                    match stdout.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
-                        Ok(1..) if sender.send(line).is_ok() => {}
-                        _ => return,
+                let mut piece = vec![0; PIECE];
+                while let Ok(count @ 1..) = stdout.read(&mut piece) {
+                    if sender.send(piece[..count].to_vec()).is_err() {
+                        return;
                     }
                 }
             });
+        }
+        // So that writing to a program that does not read has a limit too. The other end of the pipe does not notice.
+        if let Some(stdin) = &child.stdin {
+            rustix::fs::fcntl_setfl(stdin, rustix::fs::OFlags::NONBLOCK)?;
         }
         let stderr = child
             .stderr
@@ -78,22 +93,58 @@ impl Talk {
         Ok(Talk {
             stdin: child.stdin.take(),
             child,
-            lines,
+            pieces,
+            rest: RefCell::default(),
             stderr,
         })
     }
 
     /// Waits for the next line of its stdout, without the line's end.
     pub(crate) fn hear(&self, until: Instant) -> Heard {
-        let left = until.saturating_duration_since(Instant::now());
-        match self.lines.recv_timeout(left) {
-            Ok(line) => {
-                let text = String::from_utf8_lossy(&line);
-                Heard::Line(text.trim_end_matches(['\n', '\r']).to_owned())
+        let mut rest = self.rest.borrow_mut();
+        let mut looked = 0;
+        loop {
+            let end = rest.iter().skip(looked).position(|byte| *byte == b'\n');
+            let length = match end {
+                Some(at) => Some(looked + at + 1),
+                None => Some(LONGEST).filter(|longest| rest.len() >= *longest),
+            };
+            if let Some(length) = length {
+                return Heard::Line(line(rest.drain(..length.min(LONGEST))));
             }
-            Err(RecvTimeoutError::Timeout) => Heard::Silence,
-            Err(RecvTimeoutError::Disconnected) => Heard::End,
+            looked = rest.len();
+            match self.more(until) {
+                Ok(piece) => rest.extend(piece),
+                Err(Heard::End) if !rest.is_empty() => return Heard::Line(line(rest.drain(..))),
+                Err(heard) => return heard,
+            }
         }
+    }
+
+    /// Waits for the next bytes of its stdout, and returns at most so many of them.
+    ///
+    /// # Errors
+    ///
+    /// Its end, or silence; never a line.
+    pub(crate) fn hear_bytes(&self, most: usize, until: Instant) -> Result<Vec<u8>, Heard> {
+        let mut rest = self.rest.borrow_mut();
+        if rest.is_empty() {
+            let piece = self.more(until)?;
+            if piece.len() <= most {
+                return Ok(piece);
+            }
+            rest.extend(piece);
+        }
+        let count = rest.len().min(most);
+        Ok(rest.drain(..count).collect())
+    }
+
+    fn more(&self, until: Instant) -> Result<Vec<u8>, Heard> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.pieces.recv_timeout(left).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Heard::Silence,
+            RecvTimeoutError::Disconnected => Heard::End,
+        })
     }
 
     /// Writes all of it to its stdin.
@@ -102,14 +153,51 @@ impl Talk {
     ///
     /// Those of reading, and of writing to a program that no longer listens.
     pub(crate) fn say(&mut self, mut what: impl Read) -> std::io::Result<u64> {
-        match &mut self.stdin {
-            Some(stdin) => {
-                let said = std::io::copy(&mut what, stdin)?;
-                stdin.flush()?;
-                Ok(said)
+        let (mut piece, mut said) = (vec![0; PIECE], 0);
+        loop {
+            match what.read(&mut piece)? {
+                0 => return Ok(said),
+                count => {
+                    self.write(&piece[..count], None)?;
+                    said += count as u64;
+                }
             }
-            None => Err(std::io::ErrorKind::BrokenPipe.into()),
         }
+    }
+
+    /// Writes all bytes to its stdin, if it takes them in time.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut`, and those of writing to a program that no longer listens.
+    pub(crate) fn say_until(&mut self, what: &[u8], until: Instant) -> std::io::Result<()> {
+        self.write(what, Some(until))
+    }
+
+    fn write(&mut self, mut what: &[u8], until: Option<Instant>) -> std::io::Result<()> {
+        let Some(stdin) = &mut self.stdin else {
+            return Err(ErrorKind::BrokenPipe.into());
+        };
+        while !what.is_empty() {
+            match stdin.write(what) {
+                Ok(count) => what = &what[count..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
+                        return Err(ErrorKind::TimedOut.into());
+                    }
+                    let left = left.and_then(|left| Timespec::try_from(left).ok());
+                    let mut polled = [PollFd::new(stdin, PollFlags::OUT)];
+                    match poll(&mut polled, left.as_ref()) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Closes its stdin.
@@ -134,14 +222,14 @@ impl Talk {
         if status.is_none() {
             self.kill();
         }
-        let stderr = self
-            .stderr
-            .take()
-            .and_then(|thread| match thread.is_finished() || status.is_some() {
-                true => thread.join().ok(),
-                // A process that it has started may hold the pipe for ever.
-                false => None,
-            });
+        let stderr = self.stderr.take().and_then(|thread| {
+            // A process that it has started may hold the pipe for ever: a shared connection, for one.
+            let until = Instant::now() + LAST_WORDS;
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(LOOK);
+            }
+            thread.is_finished().then(|| thread.join().ok()).flatten()
+        });
         Ended {
             status,
             stderr: String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned(),
@@ -161,6 +249,12 @@ impl Drop for Talk {
             self.kill();
         }
     }
+}
+
+fn line(bytes: impl Iterator<Item = u8>) -> String {
+    let bytes: Vec<u8> = bytes.collect();
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim_end_matches(['\n', '\r']).to_owned()
 }
 
 /// Reads to the end and keeps the last bytes.
@@ -199,6 +293,43 @@ mod tests {
         let ended = talk.end(soon());
         assert_eq!(ended.status.unwrap().code(), Some(7));
         assert_eq!(ended.stderr, "trouble\n");
+    }
+
+    #[test]
+    fn a_stderr_that_somebody_else_holds_is_not_waited_for() {
+        let talk = sh("echo last words >&2; sleep 1000 >/dev/null & echo $!");
+        let Heard::Line(pid) = talk.hear(soon()) else {
+            panic!("no line");
+        };
+        let ended = talk.end(soon());
+        assert_eq!(ended.status.unwrap().code(), Some(0));
+        let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+        // It lives, so the pipe was open all the time.
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn who_does_not_read_is_given_up() {
+        let mut talk = sh("echo ready; exec sleep 1000");
+        assert_eq!(talk.hear(soon()), Heard::Line("ready".into()));
+        let much = vec![0; 1 << 20];
+        let error = talk.say_until(&much, Instant::now() + Duration::from_millis(50));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn lines_and_bytes_come_in_their_order() {
+        let talk = sh("printf 'one\\n12\\n45two\\nlast'");
+        assert_eq!(talk.hear(soon()), Heard::Line("one".into()));
+        let mut bytes = Vec::new();
+        while bytes.len() < 5 {
+            bytes.extend(talk.hear_bytes(5 - bytes.len(), soon()).unwrap());
+        }
+        assert_eq!(bytes, b"12\n45");
+        for line in ["two", "last"] {
+            assert_eq!(talk.hear(soon()), Heard::Line(line.into()));
+        }
+        assert_eq!(talk.hear_bytes(5, soon()), Err(Heard::End));
     }
 
     #[test]

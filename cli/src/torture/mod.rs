@@ -17,7 +17,7 @@ mod part;
 mod plan;
 mod planner;
 mod prove;
-mod random;
+pub(crate) mod random;
 mod setup;
 mod verdict;
 mod watch;

@@ -518,7 +518,16 @@ fn an_engine_that_fails_a_replacement_does_not_fail_the_worker() {
         !status.contains("replaced") && status.contains("failed: job rejected: no access"),
         "{status}"
     );
-    let said = engines.ok(&["worker", STORE, "--relaunch", "77", "--time-limit", "300ms", "--grace", "100ms"]);
+    let said = engines.ok(&[
+        "worker",
+        STORE,
+        "--relaunch",
+        "77",
+        "--time-limit",
+        "300ms",
+        "--grace",
+        "100ms",
+    ]);
     assert!(said.err.contains("the store has no launch 77"), "{}", said.err);
 }
 

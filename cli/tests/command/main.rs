@@ -38,3 +38,5 @@ mod steering;
 mod tables;
 /// Kills at random and the proof, on a store of its own.
 mod torture;
+/// Files to many hosts and back, by an ssh that has no network.
+mod transfer;

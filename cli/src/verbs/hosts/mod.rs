@@ -1,5 +1,7 @@
 //! `hosts`: the same on many hosts at once; one file for each verb.
 
+mod cp;
+mod distribute;
 mod mkdir;
 mod run;
 mod status;
@@ -18,5 +20,7 @@ pub(crate) fn hosts(args: HostsArgs) -> Ended {
         HostsVerb::Status(args) => status::status(args),
         HostsVerb::Run(args) => run::run(*args),
         HostsVerb::Mkdir(args) => mkdir::mkdir(&args),
+        HostsVerb::Cp(args) => cp::cp(&args),
+        HostsVerb::Distribute(args) => distribute::distribute(&args),
     }
 }

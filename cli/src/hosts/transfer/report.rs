@@ -1,0 +1,222 @@
+//! What came of a transfer: failures by reason, the summary, and each host for programs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use flockwork::app::exit::{Ended, NOT_OK, OK};
+use serde_json::{Map, Value, json};
+
+use super::board::Outcome;
+use super::{End, name};
+use crate::args::Format;
+use crate::hosts::{Host, Trouble, fold};
+use crate::output::{self, Cell, Column, Table, bytes, count, document};
+
+/// As many files of one host and reason are named.
+const NAMED: usize = 5;
+
+/// All hosts, and what came of each.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) hosts: Vec<(&'a Host, Outcome)>,
+    pub(crate) did: Did,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// Each file to or from every host.
+    Copy,
+    /// Each file to one host.
+    Distribute,
+}
+
+impl Report<'_> {
+    /// Tells it, and returns the exit code.
+    ///
+    /// # Errors
+    ///
+    /// If stdout cannot be written.
+    pub(crate) fn tell(&self, format: Format) -> Ended {
+        let mut stderr = std::io::stderr().lock();
+        for line in self.failures() {
+            let _ = writeln!(stderr, "{line}");
+        }
+        let _ = writeln!(stderr, "{}", self.summary());
+        match format {
+            Format::Table => {}
+            Format::Json => output::write_all(&self.json())?,
+            other => self.table().print(other)?,
+        }
+        let is_ok = self.hosts.iter().all(|(_, outcome)| outcome.is_ok());
+        Ok(if is_ok { OK } else { NOT_OK })
+    }
+
+    /// Returns `20 hosts: 18,597/22,280 files · 1.2 GiB · 0 failed checksum`, or
+    /// `Transferred 18,597/22,280 files to 20 hosts · ...`.
+    pub(crate) fn summary(&self) -> String {
+        let sum = |figure: fn(&Outcome) -> u64| -> u64 {
+            self.hosts.iter().map(|(_, outcome)| figure(outcome)).sum()
+        };
+        let (done, same) = (sum(|outcome| outcome.done), sum(|outcome| outcome.same));
+        let hosts = match self.hosts.len() {
+            1 => "1 host".to_owned(),
+            more => format!("{} hosts", count(more as u64)),
+        };
+        let files = sum(|outcome| outcome.files);
+        let files = format!("{}/{} files", count(done + same), count(files));
+        let mut line = match self.did {
+            Did::Copy => format!("{hosts}: {files}"),
+            Did::Distribute => format!("Transferred {files} to {hosts}"),
+        };
+        line.push_str(&format!(
+            " · {} · {} failed checksum",
+            bytes(sum(|outcome| outcome.bytes)),
+            count(sum(differ)),
+        ));
+        if same > 0 {
+            line.push_str(&format!(" · {} same", count(same)));
+        }
+        let failed = sum(|outcome| u64::from(outcome.trouble.is_some()));
+        if failed > 0 {
+            line.push_str(&format!(" · {failed} of the hosts failed"));
+        }
+        line
+    }
+
+    /// Returns a line for each reason of hosts, and for each file up to a limit.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let mut troubles: BTreeMap<(String, Option<&str>), Vec<&str>> = BTreeMap::new();
+        for (host, outcome) in &self.hosts {
+            if let Some(trouble) = &outcome.trouble {
+                let key = (trouble.text(), trouble.why.hint());
+                troubles.entry(key).or_default().push(&host.name);
+            }
+        }
+        let mut lines = Vec::new();
+        for ((text, hint), hosts) in troubles {
+            lines.push(format!("failed: {}: {text}", fold(hosts)));
+            lines.extend(hint.map(|hint| format!("hint: {hint}")));
+        }
+        for (host, outcome) in &self.hosts {
+            let mut reasons: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
+            for (path, end) in &outcome.ends {
+                if let Some(reason) = end.as_ref().and_then(End::reason) {
+                    reasons.entry(reason).or_default().push(path);
+                }
+            }
+            for (reason, paths) in reasons {
+                for path in paths.iter().take(NAMED) {
+                    lines.push(format!("failed: {}: {}: {reason}", host.name, name::shown(path)));
+                }
+                if paths.len() > NAMED {
+                    let more = count((paths.len() - NAMED) as u64);
+                    lines.push(format!("failed: {}: and {more} more: {reason}", host.name));
+                }
+            }
+        }
+        lines
+    }
+
+    fn json(&self) -> String {
+        let hosts = self.hosts.iter().map(|(host, outcome)| {
+            let failed = outcome.ends.iter().filter_map(|(path, end)| {
+                let reason = match end {
+                    Some(end) => end.reason()?,
+                    None => "unknown",
+                };
+                Some(json!({ "name": String::from_utf8_lossy(path), "reason": reason }))
+            });
+            let failed: Vec<Value> = failed.collect();
+            json!({
+                "host": host.name,
+                "ok": outcome.is_ok(),
+                "error": outcome.trouble.as_ref().map(|trouble| trouble.why.code()),
+                "error_text": outcome.trouble.as_ref().map(Trouble::text),
+                "files": outcome.files,
+                "done": outcome.done,
+                "same": outcome.same,
+                "failed_checksum": differ(outcome),
+                "bytes": outcome.bytes,
+                "failed": failed,
+            })
+        });
+        let mut members = Map::new();
+        members.insert("hosts".to_owned(), hosts.collect());
+        document("transfer", members)
+    }
+
+    fn table(&self) -> Table {
+        let columns = vec![
+            Column::left("host"),
+            Column::right("files"),
+            Column::right("done"),
+            Column::right("same"),
+            Column::right("failed_checksum"),
+            Column::right("bytes"),
+            Column::left("error"),
+        ];
+        let mut table = Table::new("transfer", "hosts", columns);
+        for (host, outcome) in &self.hosts {
+            let error = outcome.trouble.as_ref().map(|trouble| trouble.why.code());
+            table.row(vec![
+                Cell::from(host.name.clone()),
+                Cell::from(outcome.files),
+                Cell::from(outcome.done),
+                Cell::from(outcome.same),
+                Cell::from(differ(outcome)),
+                Cell::from(outcome.bytes),
+                Cell::from(error),
+            ]);
+        }
+        table
+    }
+}
+
+fn differ(outcome: &Outcome) -> u64 {
+    let ends = outcome.ends.iter();
+    ends.filter(|(_, end)| *end == Some(End::Differs)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::trouble::Why;
+
+    #[test]
+    fn hosts_that_failed_alike_are_told_in_one_line() {
+        let hosts: Vec<Host> = ["n1", "n2", "n3"].map(|name| Host::read(name).unwrap()).into();
+        let good = Outcome {
+            ends: vec![
+                (b"a\n".to_vec(), Some(End::Differs)),
+                (b"b".to_vec(), Some(End::Done)),
+            ],
+            files: 2,
+            done: 1,
+            bytes: 2048,
+            ..Outcome::default()
+        };
+        let bad = || Outcome {
+            files: 2,
+            trouble: Some(Trouble::new(Why::Refused, "")),
+            ..Outcome::default()
+        };
+        let outcomes = [good, bad(), bad()];
+        let report = Report {
+            hosts: hosts.iter().zip(outcomes).collect(),
+            did: Did::Copy,
+        };
+        let lines = report.failures();
+        assert_eq!(
+            lines,
+            [
+                "failed: n[2-3]: the connection is refused: no sshd there",
+                "failed: n1: a\\n: checksum differs",
+            ]
+        );
+        assert_eq!(
+            report.summary(),
+            "3 hosts: 1/6 files · 2.0 KiB · 1 failed checksum · 2 of the hosts failed"
+        );
+    }
+}

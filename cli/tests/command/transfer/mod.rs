@@ -1,0 +1,9 @@
+//! `hosts cp` and `hosts distribute`.
+
+/// From hosts: what they may not do to us.
+mod collecting;
+/// Each file to one host.
+mod distributing;
+/// To hosts, and what can go wrong on the way.
+mod sending;
+mod site;
