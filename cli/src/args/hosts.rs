@@ -85,10 +85,10 @@ pub(crate) struct HostsStatusArgs {
 #[derive(Debug, Args)]
 pub(crate) struct HostsMkdirArgs {
     /// A directory that is there on each host; a relative one is below the user's home
-    #[arg(value_name = "PARENT", allow_hyphen_values = true)]
+    #[arg(value_name = "PARENT")]
     pub(crate) parent: String,
     /// The name of the new one, without a slash
-    #[arg(value_name = "NAME", allow_hyphen_values = true)]
+    #[arg(value_name = "NAME")]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) hosts: HostFlags,
