@@ -184,6 +184,11 @@ fn names_that_try_to_be_options_are_refused() {
             let words = [&[first, named.as_str()], rest].concat();
             let running = site.start_command(&mut hosts(&site, &words));
             assert_eq!(code(running), Some(2), "{words:?}: {}", read(&site, "log"));
+            let log = read(&site, "log");
+            assert!(
+                log.contains("names no host") || log.contains("cannot stand in the name"),
+                "{words:?}: {log}"
+            );
         }
     }
     assert!(!mark.exists());

@@ -179,7 +179,7 @@ fn drawn(hosts: &[Drawn], width: usize, height: usize) -> Vec<String> {
                 "{:name$}  {:9}  {since:>6}  {}",
                 host.host,
                 host.word,
-                tamed(&host.last)
+                escape(&host.last)
             );
             cut(line.trim_end(), width.saturating_sub(1)).into_owned()
         })
