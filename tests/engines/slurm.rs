@@ -47,6 +47,25 @@ impl Cluster {
         job.trim().to_owned()
     }
 
+    /// Checks that Slurm would run this; and would not, were a flag misspelt.
+    #[track_caller]
+    fn takes(&self, text: &str) {
+        let path = self.site.shared().join("tried.sh");
+        let attempt = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            self.site
+                .on("h1", "sbatch")
+                .arg("--test-only")
+                .arg(&path)
+                .output()
+                .unwrap()
+        };
+        let output = attempt(text);
+        assert!(output.status.success(), "{text}\n{output:?}");
+        let output = attempt(&text.replace("--time", "--tiem"));
+        assert!(!output.status.success(), "{text}\n{output:?}");
+    }
+
     /// What Slurm knows of a job, such as `JobState=COMPLETED`.
     fn job(&self, job: &str) -> String {
         self.site.sh("h1", &format!("scontrol --oneliner show job {job}"))
@@ -203,4 +222,85 @@ fn tasks_of_a_node_that_hangs_are_taken_over() {
     sweep.open_gate();
     cluster.site.thaw("h2");
     sweep.proof(&[task]);
+}
+
+/// Workers by `flockwork launch slurm`: an array job whose elements are told apart, shown, and ended by it.
+#[test]
+fn launched_workers_do_it_once() {
+    let Some(cluster) = Cluster::new() else { return };
+    let sweep = cluster.sweep();
+    let launch = |words: &[&str]| sweep.flockwork(&[&["launch", "slurm", "s.flock"], words].concat());
+    let text = launch(&[
+        "--workers",
+        "3",
+        "--time",
+        "30m",
+        "--print",
+        "--",
+        "--idle-exit",
+        "10s",
+    ]);
+    cluster.takes(&text);
+    launch(&["--workers", "3", "--time", "30m", "--", "--idle-exit", "10s"]);
+    wait_until("three jobs with a task", ENGINE, || {
+        let executions = sweep.executions();
+        if executions.len() == 3 {
+            Ok(())
+        } else {
+            Err((executions, launch(&["--status"])))
+        }
+    });
+    sweep.open_gate();
+    sweep.proof(&[]);
+    wait_until("all jobs to leave", ENGINE, || {
+        let queue = cluster.site.sh("h1", "squeue -h");
+        if queue.is_empty() { Ok(()) } else { Err(queue) }
+    });
+}
+
+/// All are sent away, and give their tasks back.
+#[test]
+fn launched_workers_are_stopped() {
+    let Some(cluster) = Cluster::new() else { return };
+    let sweep = cluster.sweep();
+    let launch = |words: &[&str]| sweep.flockwork(&[&["launch", "slurm", "s.flock"], words].concat());
+    launch(&["--workers", "3", "--time", "30m"]);
+    let tasks = wait_until("three jobs with a task", ENGINE, || {
+        let tasks: Vec<_> = sweep.executions().into_keys().collect();
+        if tasks.len() == 3 { Ok(tasks) } else { Err(tasks) }
+    });
+    launch(&["--stop"]);
+    wait_until("all tasks to be given back", ENGINE, || {
+        let back = sweep.markers("back");
+        if back.len() == 3 { Ok(()) } else { Err(back) }
+    });
+    for kind in ["lost", "fail", "final"] {
+        assert_eq!(sweep.markers(kind), Vec::<String>::new());
+    }
+    wait_until("all jobs to leave", ENGINE, || {
+        let queue = cluster.site.sh("h1", "squeue -h");
+        if queue.is_empty() { Ok(()) } else { Err(queue) }
+    });
+    cluster.worker(&[]);
+    sweep.open_gate();
+    sweep.proof(&tasks);
+}
+
+/// The shipped files, which people change in a few lines.
+#[test]
+fn sbatch_takes_every_shipped_file() {
+    let Some(cluster) = Cluster::new() else { return };
+    let shared = cluster.site.shared();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../slurm");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|kind| kind == "sbatch"))
+        .collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        cluster.takes(&text.replace("/proj/you", &shared.display().to_string()));
+    }
 }
