@@ -62,6 +62,18 @@ impl Audit {
         self.is_sound() && self.open == 0
     }
 
+    /// Adds what was found in a part of the store.
+    fn add(&mut self, part: Audit) {
+        self.tasks += part.tasks;
+        self.ok += part.ok;
+        self.failed += part.failed;
+        self.open += part.open;
+        self.attempts += part.attempts;
+        self.marked += part.marked;
+        self.violations.extend(part.violations);
+        self.leftovers.extend(part.leftovers);
+    }
+
     fn violation(&mut self, path: PathBuf, what: impl Into<String>) {
         self.violations.push(Violation {
             path,
@@ -99,7 +111,16 @@ impl Store {
             if shard.0 != next {
                 audit.violation(path.clone(), format!("the tasks from {next} on are missing"));
             }
-            let Some(end) = self.audit_shard(&dir, shard, &listing, audit)? else {
+            let (mut part, mut end) = self.audit_part(&dir, shard, &listing)?;
+            if (end.is_none() || !part.violations.is_empty()) && !listing.done.contains(&shard) {
+                // A master may have put it into a done file, and begun to clean it, since the listing.
+                let later = list_round(&dir).during("cannot list", dir.path())?;
+                if later.done.contains(&shard) {
+                    (part, end) = self.audit_part(&dir, shard, &later)?;
+                }
+            }
+            audit.add(part);
+            let Some(end) = end else {
                 audit.violation(path, "nothing says where the shard ends");
                 return Ok(());
             };
@@ -119,6 +140,23 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Checks one shard; returns what is found, and the first task that is no longer in it.
+    fn audit_part(
+        &self,
+        round: &DirRef,
+        shard: ShardNumber,
+        listing: &RoundListing,
+    ) -> Result<(Audit, Option<u64>)> {
+        let mut part = Audit::default();
+        match self.audit_shard(round, shard, listing, &mut part) {
+            Err(error) if error.io_error().is_some_and(is_gone) => {
+                part.violation(round.path().join(layout::shard_name(shard)), error.to_string());
+                Ok((part, None))
+            }
+            answer => answer.map(|end| (part, end)),
+        }
     }
 
     /// Checks one shard; returns the first task that is no longer in it.

@@ -11,18 +11,18 @@ use crate::wait::wait_until;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/engines/rig/condor.sh");
 /// The shared directory as jobs see it.
-const DIR: &str = "/shared";
+pub(crate) const DIR: &str = "/shared";
 /// An engine's own steps take seconds.
 const ENGINE: Duration = Duration::from_secs(120);
 
 /// A pool of one machine with four slots.
-struct Pool {
-    site: Site,
+pub(crate) struct Pool {
+    pub(crate) site: Site,
 }
 
 impl Pool {
     /// Starts one, or says why there can be none here.
-    fn new() -> Option<Pool> {
+    pub(crate) fn new() -> Option<Pool> {
         // The root is made at the first time.
         if let Some(why) = missing().or_else(|| lacks(&["mmdebstrap"])) {
             println!("skipped: {why}");

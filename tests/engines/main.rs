@@ -22,3 +22,5 @@ mod transfer;
 /// Waiting for what other processes do.
 #[path = "../it/wait.rs"]
 mod wait;
+/// The same sweep by each way of launching.
+mod ways;

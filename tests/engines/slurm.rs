@@ -14,13 +14,13 @@ const TASKS: usize = 40;
 const ENGINE: Duration = Duration::from_secs(180);
 
 /// A cluster: commands are given on `h1`, jobs run on `h2` to `h4`.
-struct Cluster {
-    site: Site,
+pub(crate) struct Cluster {
+    pub(crate) site: Site,
 }
 
 impl Cluster {
     /// Starts one, or says why there can be none here.
-    fn new() -> Option<Cluster> {
+    pub(crate) fn new() -> Option<Cluster> {
         if let Some(why) = lacks(&["slurmctld", "slurmd", "sbatch", "munged"]) {
             println!("skipped: {why}");
             return None;

@@ -36,7 +36,10 @@ fn a_running_task_is_asked_to_stop_when_it_is_cancelled() {
         let (_place, store) = new_store(&quick().lease(Duration::from_millis(500)));
         let worker = start(worker(), &store, until_asked);
         let run = start_master::<u64, u64, _>(master().batch(batch), &store, 0..3);
-        wait_until("the task", LONG, || store.status().unwrap().running() >= 1);
+        wait_until("the task", LONG, || {
+            let running = store.running().unwrap();
+            running.iter().any(|attempt| attempt.first == task(0))
+        });
         let cancelled = store
             .cancel(&Cancel::Tasks(vec![task(0)]), "it is not needed")
             .unwrap();

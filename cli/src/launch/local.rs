@@ -7,9 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use flockwork::app::exit::{Failed, NO_WORKER, NOT_OK};
-use rustix::process::{Pid, getsid};
 
-use super::process::{Life, Process};
+use super::process::{Life, Process, leads_a_session};
 use super::records::{Came, Draft, Launches, Note, Notes, Record};
 use super::submit::make_logs;
 use crate::output::ago;
@@ -105,12 +104,11 @@ fn begin(record: &Record, log: &str, notes: &mut Notes) -> io::Result<Child> {
 /// Waits until a worker has a session of its own; `false` if it has failed before.
 fn detached(child: &mut Child) -> bool {
     let begun = Instant::now();
-    let pid = Pid::from_child(child);
     loop {
         match child.try_wait() {
             // Nothing to do is no failure.
             Ok(Some(status)) => return status.success(),
-            _ if getsid(Some(pid)) == Ok(pid) || begun.elapsed() >= DETACH => return true,
+            _ if leads_a_session(child.id()) || begun.elapsed() >= DETACH => return true,
             _ => std::thread::sleep(LOOK),
         }
     }

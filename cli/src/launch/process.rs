@@ -93,14 +93,25 @@ fn pid_namespace() -> Option<u64> {
 
 /// Returns when a process started; `None` if it is gone, or only waits to be waited for.
 fn start_time(pid: u32) -> Option<u64> {
+    field(pid, 21)
+}
+
+/// Says whether a process leads a session. getsid(2) is no help: for a session that began outside of our namespace it
+/// says 0, at which rustix 1.1 panics.
+pub(super) fn leads_a_session(pid: u32) -> bool {
+    field(pid, 5) == Some(u64::from(pid))
+}
+
+/// Returns a field of `/proc/PID/stat`, counted from 0; none of a process that is gone.
+fn field(pid: u32, number: usize) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The program's name may hold blanks and parentheses.
+    // The program's name, which is field 1, may hold blanks and parentheses.
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace();
     if matches!(fields.next()?, "Z" | "X" | "x") {
         return None;
     }
-    fields.nth(18)?.parse().ok()
+    fields.nth(number.checked_sub(3)?)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -112,6 +123,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let mark = Process::of(child.id()).unwrap();
         assert_eq!(mark.life(), Life::Alive);
+        assert!(!leads_a_session(child.id()) && field(1, 5).is_some());
         let later = Process {
             start: mark.start + 1,
             ..mark.clone()

@@ -41,6 +41,34 @@ fn worker_at_each_step_of_a_cleaner_has_nothing_to_do() {
 }
 
 #[test]
+fn audit_finds_nothing_wrong_whenever_a_master_cleans_beside_it() {
+    for place in PLACES {
+        for at in 0.. {
+            let world = World::new(place);
+            world.publish();
+            world.work(&world.process("w")).unwrap();
+            let auditor = world.process("auditor");
+            let store = world.open(&auditor).unwrap();
+            let (inner, before) = (world.clone(), auditor.sim.steps());
+            let collect = move || {
+                let mut master = TestMaster::new(inner.tasks);
+                let (again, victim) = (inner.clone(), inner.process("m"));
+                let work = move || drop(again.work(&again.process("w2")).unwrap());
+                inner.lead(&victim, &mut master, work).unwrap();
+            };
+            auditor.sim.before(before + at, collect);
+            let audit = store.audit().unwrap();
+            assert!(audit.is_sound(), "{place:?}, step {at}: {audit:?}");
+            assert_eq!(audit.tasks, world.tasks, "{place:?}, step {at}: {audit:?}");
+            if before + at >= auditor.sim.steps() {
+                assert!(at > 5, "{at}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn outcome_that_comes_late_at_each_step_of_a_cleaner_is_dropped() {
     for place in [Place::LocalPower, Place::Network, Place::NoLinks] {
         for has_lock_file in [true, false] {
