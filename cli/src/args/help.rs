@@ -351,7 +351,7 @@ Exit codes:
   4    the store is missing, damaged, or of a newer format
   5    another master holds the store
   6    `wait --timeout` passed
-  7    no worker could be started, or none stayed alive
+  7    no worker could be started, or none stayed alive; or no host was reached
   130  INT, 143 TERM: 128 + the number of the signal";
 
 /// Adds descriptions and examples to the parser.
