@@ -319,7 +319,7 @@ fn time_in_which_a_job_is_suspended_does_not_count_for_the_timeout() {
     place.submit_guests(
         "a=1..1",
         PATIENT,
-        &["--lease", "1h", "--timeout", "20s", "--retries", "0"],
+        &["--lease", "1h", "--timeout", "40s", "--retries", "0"],
     );
     let worker = place.guest(&[], &[]);
     let command = place.waits_at(1);
@@ -327,7 +327,7 @@ fn time_in_which_a_job_is_suspended_does_not_count_for_the_timeout() {
     kill(command, Signal::STOP);
     let stopped = Instant::now();
     wait_until("the timeout to pass", || {
-        match stopped.elapsed() > Duration::from_secs(21) {
+        match stopped.elapsed() > Duration::from_secs(41) {
             true => Ok(()),
             false => Err(format!("{:?}", stopped.elapsed())),
         }

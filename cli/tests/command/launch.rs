@@ -398,16 +398,7 @@ fn hostile_paths_reach_the_worker_as_they_are_or_are_refused() {
 fn a_worker_whose_time_is_up_is_replaced_while_there_is_work_and_never_beyond_the_limit() {
     let engines = Engines::new();
     // The workers of this launch are always at the end of their time.
-    engines.ok(&[
-        "launch",
-        "slurm",
-        STORE,
-        "-w",
-        "2",
-        "--time",
-        "1m",
-        "--until-done",
-    ]);
+    engines.ok(&["launch", "slurm", STORE, "--time", "1m", "--until-done"]);
     let script = engines.0.read("engine/48213/read");
     assert!(script.contains("--relaunch 1"), "{script}");
     // The only task runs elsewhere, so workers find nothing to do until their time is up.
@@ -428,7 +419,7 @@ fn a_worker_whose_time_is_up_is_replaced_while_there_is_work_and_never_beyond_th
     );
     assert!(engines.0.read("engine/48214/read").contains("--relaunch 2"));
     // Replacements of replacements are of one family, with one limit: ten times the workers.
-    for number in 2..=18 {
+    for number in 2..=9 {
         let said = worker(&number.to_string());
         assert!(
             said.err.contains(&format!("replaced by launch {}", number + 1)),
@@ -437,27 +428,27 @@ fn a_worker_whose_time_is_up_is_replaced_while_there_is_work_and_never_beyond_th
         );
     }
     assert_eq!(
-        (engines.launched(), &engines.record(19)["first"]),
-        (20, &Value::from(1))
+        (engines.launched(), &engines.record(10)["first"]),
+        (10, &Value::from(1))
     );
-    let said = worker("19");
+    let said = worker("10");
     assert!(
         said.err
-            .contains("note: not replaced: 1 worker more would pass the limit of 20 workers"),
+            .contains("note: not replaced: 1 worker more would pass the limit of 10 workers"),
         "{}",
         said.err
     );
-    assert_eq!(engines.launched(), 20);
+    assert_eq!(engines.launched(), 10);
     let status = engines.0.ok(&["status", STORE]).text();
     assert!(
-        status.contains("2 workers asked for, 0 seen, 18 replaced"),
+        status.contains("1 workers asked for, 0 seen, 9 replaced"),
         "{status}"
     );
 
     // Another launch is not held up by that; once it was stopped nobody takes its place.
     engines.ok(&["launch", "slurm", STORE, "--time", "1m", "--until-done"]);
     engines.ok(&["launch", "slurm", STORE, "--stop"]);
-    let said = worker("20");
+    let said = worker("11");
     assert!(
         said.err.contains("not replaced: its launch was stopped"),
         "{}",
@@ -465,14 +456,14 @@ fn a_worker_whose_time_is_up_is_replaced_while_there_is_work_and_never_beyond_th
     );
     engines.ok(&["launch", "slurm", STORE, "--time", "1m", "--until-done"]);
     engines.ok(&["launch", "slurm", STORE, "--time", "10h", "--until-done"]);
-    let said = engines.ok(&["worker", STORE, "--idle-exit", "0s", "--relaunch", "22"]);
+    let said = engines.ok(&["worker", STORE, "--idle-exit", "0s", "--relaunch", "13"]);
     assert!(
         !said.err.contains("replaced"),
         "it left long before its time was up: {}",
         said.err
     );
     engines.0.ok(&["stop", STORE]);
-    let said = worker("21");
+    let said = worker("12");
     assert!(
         !said.err.contains("replaced by"),
         "the store has stopped: {}",
@@ -481,13 +472,13 @@ fn a_worker_whose_time_is_up_is_replaced_while_there_is_work_and_never_beyond_th
     assert!(busy.runs());
     engines.0.write("go", "");
     engines.0.wait_for("ok", 1);
-    let said = worker("21");
+    let said = worker("12");
     assert!(
         !said.err.contains("replaced by"),
         "all tasks have ended: {}",
         said.err
     );
-    assert_eq!(engines.launched(), 23);
+    assert_eq!(engines.launched(), 13);
 }
 
 #[test]

@@ -288,15 +288,19 @@ fn one_command_submits_launches_waits_and_collects() {
     let mut command = site.0.command(&[
         "run", STORE, "--sweep", "n=1..60", "-o", "r.csv", "--launch", &launch,
     ]);
-    command.args(["--", "sh", "-c", "sleep 0.1; echo x=$1", "sh", "{n}"]);
+    let task = "until [ -e $FLOCKWORK_HERE/go ]; do sleep 0.05; done; echo x=$1";
+    command.args(["--", "sh", "-c", task, "sh", "{n}"]);
     command.env("FLOCKWORK_SSH", site.0.path("ssh"));
     let running = Running::start(command);
+    // A worker works before it is noted.
+    let pid = wait_until("a worker to be noted", || {
+        let said = Running::start(site.command(&[STORE, "--status", "--format", "json"])).end();
+        let table: Value = serde_json::from_slice(&said.out).unwrap_or_default();
+        table["hosts"][0]["pid"].as_u64().ok_or(said.err)
+    });
     site.0.wait_for("running", 4);
-    let table = site.after(&[STORE, "--status"]);
-    kill(
-        table["hosts"][0]["pid"].as_u64().unwrap() as u32,
-        rustix::process::Signal::KILL,
-    );
+    kill(pid as u32, rustix::process::Signal::KILL);
+    site.0.write("go", "");
     let said = running.end();
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("FAILED  bad"), "{}", said.err);
