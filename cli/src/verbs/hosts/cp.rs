@@ -121,13 +121,11 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
         refuse_clashes(&hosts, &lists)?;
     }
     let dest = open(Path::new(&args.dest))?;
-    for read in lists.iter().flatten().flatten() {
-        if let Ok(entry) = read {
-            match entry.kind {
-                Kind::File { size, .. } => board.expect(1, size),
-                Kind::Link { .. } => board.expect(1, 0),
-                Kind::Dir { .. } => {}
-            }
+    for entry in lists.iter().flatten().flatten().flatten() {
+        match entry.kind {
+            Kind::File { size, .. } => board.expect(1, size),
+            Kind::Link { .. } => board.expect(1, 0),
+            Kind::Dir { .. } => {}
         }
     }
     let listed: Vec<(&Host, &Result<Vec<Read>, Trouble>)> = hosts.iter().zip(&lists).collect();
