@@ -78,7 +78,7 @@ fn twenty_hosts_get_their_files_but_those_that_cannot() {
     let home = |host: usize| site.dir().join(format!("h{host}/home"));
     let data = site.shared().join("data");
     hostile(&data);
-    let large: Vec<u8> = (0..LARGE).map(|at| (at * at >> 7) as u8).collect();
+    let large: Vec<u8> = (0..LARGE).map(|at| ((at * at) >> 7) as u8).collect();
     std::fs::write(site.shared().join("large"), &large).unwrap();
 
     // The cable of one is pulled while its file grows.
