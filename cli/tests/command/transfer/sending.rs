@@ -32,9 +32,16 @@ pub(super) fn hostile(site: &Site, top: &str) {
     std::fs::write(top.join("large"), bytes((3 << 20) + 17)).unwrap();
     std::fs::set_permissions(top.join("plain"), std::fs::Permissions::from_mode(0o751)).unwrap();
     std::fs::set_permissions(top.join("empty"), std::fs::Permissions::from_mode(0o555)).unwrap();
-    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(951_782_399);
     let file = std::fs::File::open(top.join("plain")).unwrap();
-    file.set_modified(old).unwrap();
+    let old = rustix::fs::Timespec {
+        tv_sec: 951_782_399,
+        tv_nsec: 0,
+    };
+    let times = rustix::fs::Timestamps {
+        last_access: old,
+        last_modification: old,
+    };
+    rustix::fs::futimens(&file, &times).unwrap();
     symlink("plain", top.join("link")).unwrap();
     symlink("-x\n", top.join("a dir/dangling")).unwrap();
 }
