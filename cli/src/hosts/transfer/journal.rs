@@ -144,8 +144,9 @@ impl Journal {
             .custom_flags(nofollow)
             .open(path);
         let mut journal = Journal(file.map_err(failed)?);
+        let is_new = journal.0.metadata().map_err(failed)?.len() == 0;
         // Ends a line that was torn.
-        let mut text = String::from("\n");
+        let mut text = String::from(if is_new { "" } else { "\n" });
         text.push_str(&line(&Line::Begin { begin }));
         for (name, host) in new {
             text.push_str(&line(&Line::File {

@@ -89,7 +89,9 @@ impl Report<'_> {
         let mut troubles: BTreeMap<(String, Option<&str>), Vec<&str>> = BTreeMap::new();
         for (host, outcome) in &self.hosts {
             if let Some(trouble) = &outcome.trouble {
-                let key = (trouble.text(), trouble.why.hint());
+                // ssh names the host in what it says, and hosts that failed alike are told together.
+                let text = anywhere(&trouble.text(), &host.address);
+                let key = (text, trouble.why.hint());
                 troubles.entry(key).or_default().push(&host.name);
             }
         }
@@ -173,6 +175,22 @@ impl Report<'_> {
     }
 }
 
+/// Puts `HOST` for a name of a host, where it stands as a word.
+fn anywhere(text: &str, address: &str) -> String {
+    let is_outside = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || "-_.".contains(c));
+    let mut told = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(address) {
+        let (before, after) = (&rest[..at], &rest[at + address.len()..]);
+        let is_word = is_outside(before.chars().next_back().or(told.chars().next_back()))
+            && is_outside(after.chars().next());
+        told.push_str(before);
+        told.push_str(if is_word { "HOST" } else { address });
+        rest = after;
+    }
+    told + rest
+}
+
 fn differ(outcome: &Outcome) -> u64 {
     let ends = outcome.ends.iter();
     ends.filter(|(_, end)| *end == Some(End::Differs)).count() as u64
@@ -182,6 +200,12 @@ fn differ(outcome: &Outcome) -> u64 {
 mod tests {
     use super::*;
     use crate::hosts::trouble::Why;
+
+    #[test]
+    fn a_host_is_replaced_where_it_is_a_word() {
+        let told = anywhere("n1: connect to n1 port 22, n10, an1, n1", "n1");
+        assert_eq!(told, "HOST: connect to HOST port 22, n10, an1, HOST");
+    }
 
     #[test]
     fn hosts_that_failed_alike_are_told_in_one_line() {

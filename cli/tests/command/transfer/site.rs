@@ -13,7 +13,7 @@ while [ "$1" != -- ]; do shift; done
 host=$2; shift 2; line=$*; at=$HOSTS/$host; HOME=$at; export HOME
 cd "$at" 2>/dev/null || { echo "ssh: Could not resolve hostname $host: Name or service not known" >&2; exit 255; }
 echo >>"$at.connections"
-if [ -f "$at.answers" ]; then cat "$at.answers"; exit 0; fi
+if [ -f "$at.answers" ]; then cat "$at.answers"; exec cat >/dev/null; fi
 if [ -f "$at.shell" ]; then line="exec $(cat "$at.shell") ${line#exec /bin/sh}"; fi
 if [ -d "$at.bin" ]; then PATH=$at.bin:$PATH; fi
 if [ -f "$at.full" ]; then trap '' XFSZ; ulimit -f "$(cat "$at.full")"; fi
