@@ -116,7 +116,13 @@ pub(super) fn run_here<W: Worker>(
 
 /// A stop file that was there before the worker may belong to a run that is just being taken up again.
 fn wait_for_old_stop(config: &WorkerConfig, store: &Store) -> Result<bool> {
-    let end = Moment::now().plus(OLD_STOP.min(config.idle_exit));
+    let now = Moment::now();
+    let mut patience = OLD_STOP.min(config.idle_exit);
+    if let Some((began, left)) = config.ends {
+        // At its limit it is of no use to that run either.
+        patience = patience.min(began.plus(left).since(now));
+    }
+    let end = now.plus(patience);
     let (look, _) = config.poll_for(store);
     loop {
         let seen = config.stop.waker().seen();
