@@ -84,7 +84,11 @@ fn typed(command: &Command) -> Result<Cli, clap::Error> {
 fn heeds(verb: &Verb) -> bool {
     match verb {
         Verb::Worker(args) => args.parent.is_none(),
-        Verb::Guard { .. } | Verb::TorturePart(_) | Verb::Completions { .. } | Verb::Man { .. } => false,
+        Verb::Guard { .. }
+        | Verb::TorturePart(_)
+        | Verb::LocalService(_)
+        | Verb::Completions { .. }
+        | Verb::Man { .. } => false,
         _ => true,
     }
 }
