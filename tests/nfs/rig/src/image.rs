@@ -178,7 +178,11 @@ impl Image {
 /// `rig` in the target directory, which every program that cargo has built knows by its own place.
 fn cache() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let target = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists());
+    // The tag is only there if cargo has made the directory; the other file it keeps in any.
+    let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+    let target = program
+        .ancestors()
+        .find(|dir| marks.iter().any(|mark| dir.join(mark).exists()));
     Ok(target
         .ok_or("this program is not in a target directory")?
         .join("rig"))
