@@ -1,6 +1,7 @@
 //! Slurm: jobs that are cancelled, requeued, warned of their limit, or whose node loses its power.
 
 use std::process::Command;
+use std::thread::sleep;
 use std::time::Duration;
 
 use crate::site::{Site, lacks, ok};
@@ -133,8 +134,10 @@ fn a_requeued_job_gives_back_and_comes_again() {
     let task = sweep.wait_for_task_of(&victim);
     cluster.site.sh("h1", &format!("scontrol requeue {victim}"));
     sweep.wait_for_only_marker("back");
-    // The same job runs again by itself, as a new worker, after two minutes in which Slurm lets it rest: not here. There
-    // is no other worker, so the run ends by it.
+    // The same job runs again by itself, as a new worker, after two minutes in which Slurm lets it rest: two seconds here,
+    // for a node refuses what it gets within the second in which the first run was killed. There is no other worker, so
+    // the run ends by it.
+    sleep(Duration::from_secs(2));
     wait_until("the job to run again", ENGINE, || {
         let now = format!("scontrol update JobId={victim} StartTime=now 2>&1 || true");
         let said = cluster.site.sh("h1", &now);
