@@ -26,6 +26,8 @@ pub(crate) enum Knob {
     NoBinary,
     /// The home is one directory for all hosts with this knob.
     SharedHome,
+    /// The job user has a key for the other hosts there, and knows theirs.
+    Peers,
     /// The home is a small file system, and it is full.
     FullHome,
 }

@@ -138,6 +138,57 @@ fn twenty_hosts_get_their_files_but_those_that_cannot() {
 }
 
 #[test]
+fn hosts_send_on_what_they_have_and_one_that_goes_is_no_loss() {
+    let names: Vec<String> = (1..=12).map(|host| format!("h{host}")).collect();
+    // One knows nobody, and cannot send on.
+    let peers = names.iter().filter(|name| *name != "h2");
+    let mut knobs: Vec<_> = peers.map(|name| (name.as_str(), Knob::Peers)).collect();
+    knobs.push(("h12", Knob::OtherKey));
+    let Some(site) = Site::with(12, &knobs) else {
+        return;
+    };
+    let home = |host: usize| site.dir().join(format!("h{host}/home"));
+    let data = site.shared().join("data");
+    hostile(&data);
+    let large: Vec<u8> = (0..LARGE).map(|at| ((at * at) >> 7) as u8).collect();
+    std::fs::write(site.shared().join("large"), &large).unwrap();
+
+    let mut command = site.command("flockwork");
+    let arguments = [
+        "hosts", "cp", "-q", "--tree", "-n", "h[1-12]", "data", "large", ":in",
+    ];
+    command
+        .args(arguments)
+        .args(["--format", "json", "--stall", "20s"]);
+    command.stdout(std::process::Stdio::piped());
+    let copy = site.start_command(command.stderr(std::process::Stdio::piped()));
+    // The first that has everything may be sending: its cable is pulled.
+    let gone = wait_until("a host to have everything", LONG, || {
+        (1..=11)
+            .find(|host| home(*host).join("in/large").exists())
+            .ok_or(())
+    });
+    site.cut(&format!("h{gone}"));
+    let output = copy.finish();
+    let said = err(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("failed: h12: the host's key has changed"), "{said}");
+    let source = tree(&data);
+    for host in (1..=11).filter(|host| *host != gone) {
+        assert_eq!(tree(&home(host).join("in/data")), source, "h{host}\n{said}");
+        assert!(
+            std::fs::read(home(host).join("in/large")).unwrap() == large,
+            "h{host}\n{said}"
+        );
+        assert_eq!(part(&home(host).join("in")), None, "h{host}");
+    }
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hosts = told["hosts"].as_array().unwrap();
+    let from: Vec<_> = hosts.iter().filter_map(|host| host["from"].as_str()).collect();
+    assert!(!from.is_empty() && !from.contains(&"h2"), "{from:?}\n{said}");
+}
+
+#[test]
 fn a_directory_is_moved_to_five_hosts_over_one_connection_each() {
     let Some(site) = Site::new(5) else {
         return;

@@ -37,6 +37,9 @@ pub(crate) struct CpArgs {
     /// When collecting: one directory for each host in DEST, called as the host
     #[arg(long)]
     pub(crate) divide: bool,
+    /// When sending: hosts that have everything send it on, by their own ssh, so that this machine's network is not the limit
+    #[arg(long)]
+    pub(crate) tree: bool,
     #[command(flatten)]
     pub(crate) hosts: HostFlags,
     #[command(flatten)]

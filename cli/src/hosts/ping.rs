@@ -25,10 +25,10 @@ pub(crate) struct Pong {
 /// Why it did not answer.
 pub(crate) fn ping(ssh: &Ssh, host: &Host, until: Instant) -> Result<Pong, Trouble> {
     // The name may be one of ssh's configuration.
-    let (name, port) = ssh.resolved(host, until);
-    match icmp(&name, until) {
+    let place = ssh.resolved(host, until);
+    match icmp(&place.name, until) {
         Some(answer) => answer,
-        None => tcp(&name, port, until),
+        None => tcp(&place.name, place.port, until),
     }
 }
 

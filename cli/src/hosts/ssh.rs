@@ -20,7 +20,7 @@ const ALIVE_TIMES: u64 = 3;
 /// A shared connection stays so long after its last use.
 const PERSIST: Duration = Duration::from_secs(60);
 /// The first line of what runs there: from then on ssh has done its part.
-const HELLO: &str = "flockwork-hello";
+pub(crate) const HELLO: &str = "flockwork-hello";
 
 /// How hosts are reached.
 #[derive(Debug)]
@@ -43,6 +43,15 @@ pub(crate) struct Answer {
     pub(crate) status: i32,
     /// The end of its stderr.
     pub(crate) stderr: String,
+}
+
+/// Where a host is, as another machine can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) user: Option<String>,
+    /// Its name or its address.
+    pub(crate) name: String,
+    pub(crate) port: u16,
 }
 
 impl Answer {
@@ -122,6 +131,11 @@ impl Ssh {
             .arg(&host.address)
             .arg(remote(script, arguments));
         command
+    }
+
+    /// Returns the limit of time for connecting.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
     }
 
     fn place(&self, host: &Host) -> Vec<OsString> {
@@ -211,27 +225,31 @@ impl Ssh {
         finish(talk, limit)
     }
 
-    /// Returns the address and the port that ssh's configuration has for a host; what it does not know stays as it is
-    /// written.
-    pub(crate) fn resolved(&self, host: &Host, until: Instant) -> (String, u16) {
+    /// Returns where ssh's configuration says that a host is; what it does not know stays as it is written.
+    pub(crate) fn resolved(&self, host: &Host, until: Instant) -> Place {
         let mut command = Command::new(&self.program);
         command
             .args(&self.options)
             .args(self.place(host))
             .args(["-G", "--"])
             .arg(&host.address);
-        let (mut name, mut port) = (host.address.clone(), host.port.unwrap_or(22));
+        let mut place = Place {
+            user: host.user.clone(),
+            name: host.address.clone(),
+            port: host.port.unwrap_or(22),
+        };
         let Ok(talk) = Talk::start(command) else {
-            return (name, port);
+            return place;
         };
         while let Heard::Line(line) = talk.hear(until) {
             match line.split_once(' ') {
-                Some(("hostname", value)) if !value.starts_with('-') => name = value.to_owned(),
-                Some(("port", value)) => port = value.parse().unwrap_or(port),
+                Some(("hostname", value)) if !value.starts_with('-') => place.name = value.to_owned(),
+                Some(("user", value)) if !value.starts_with('-') => place.user = Some(value.to_owned()),
+                Some(("port", value)) => place.port = value.parse().unwrap_or(place.port),
                 _ => {}
             }
         }
-        (name, port)
+        place
     }
 
     /// Ends the shared connections to these hosts.
@@ -289,7 +307,7 @@ fn code(ended: &Ended) -> Option<i32> {
 }
 
 /// Returns what the user's shell there is given, which may be no POSIX shell.
-fn remote(script: &str, arguments: &[&str]) -> String {
+pub(crate) fn remote(script: &str, arguments: &[&str]) -> String {
     let mut line = format!("exec /bin/sh -c {} flockwork", quoted(script));
     for argument in arguments {
         line.push(' ');

@@ -20,6 +20,7 @@
 #        nosshd      nobody listens
 #        nobinary    /usr/local/bin is empty
 #        sharedhome  the home is one directory for all hosts with this knob
+#        peers       the job user there has a key for the other hosts, and knows theirs
 #        fullhome    the home is a file system of 2 MiB, and it is full
 #
 # Needs root, iproute2, util-linux and openssh-server. Touches nothing of the machine but SITE: mounts, names and the
@@ -135,7 +136,7 @@ keep() {
     for knob in "$@"; do
         [[ -d $SITE/${knob%%:*} ]] || fail "no such host: $knob"
         case ${knob#*:} in
-            otherkey | nologin | nosshd | nobinary | sharedhome | fullhome) : >"$SITE/${knob%%:*}/${knob#*:}" ;;
+            otherkey | nologin | nosshd | nobinary | sharedhome | peers | fullhome) : >"$SITE/${knob%%:*}/${knob#*:}" ;;
             *) fail "no such knob: $knob" ;;
         esac
     done
@@ -314,6 +315,14 @@ host() {
         dd if=/dev/zero of="/home/$JOB_USER/filler" bs=64k 2>/dev/null || true
     else
         home "$own/home"
+    fi
+
+    if [[ -e $own/peers ]]; then
+        # The site's words for ssh are the head's.
+        umount /etc/ssh/ssh_config
+        install -d -o $JOB_ID -g $JOB_ID -m 700 "/home/$JOB_USER/.ssh"
+        install -o $JOB_ID -g $JOB_ID -m 600 "$SITE/key" "/home/$JOB_USER/.ssh/id_ed25519"
+        install -o $JOB_ID -g $JOB_ID -m 600 "$SITE/known_hosts" "/home/$JOB_USER/.ssh/known_hosts"
     fi
 
     if [[ -e $own/otherkey ]]; then

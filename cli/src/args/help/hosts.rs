@@ -98,6 +98,10 @@ pub(super) const HOSTS: &[Verb] = &[
                 "to the hosts",
             ),
             (
+                "hosts cp -n node[001-100] big.db :/scratch/ana/ --tree",
+                "hosts that have it send it on to others",
+            ),
+            (
                 "hosts cp -n node[01-20] :/scratch/ana/out.txt collected/ --divide",
                 "from them: collected/node01/out.txt",
             ),
@@ -113,6 +117,9 @@ pub(super) const HOSTS: &[Verb] = &[
          A file grows under a hidden name, .NAME.fw-HASH.part, and gets its own when its SHA-256 there is that of the \
          source. A copy that was cut goes on when the same command is given again. A file with the same content is left \
          as it is.\n\n\
+         With --tree two hosts at a time get the files from here, and each host that has them sends them on to one other by \
+         its own ssh, without a question (give --ssh-option ForwardAgent=yes to lend it your agent). Each host checks for \
+         itself what came; what was wrong, or could not be sent on, comes from here.\n\n\
          Each host needs sh and one of sha256sum, shasum and openssl.",
     ),
     (

@@ -55,6 +55,8 @@ pub(crate) struct Outcome {
     pub(crate) bytes: u64,
     /// Why the host could not be worked with to the end.
     pub(crate) trouble: Option<Trouble>,
+    /// Which host has sent it what it has; `None`: this machine.
+    pub(crate) from: Option<String>,
 }
 
 impl Outcome {

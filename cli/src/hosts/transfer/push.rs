@@ -1,20 +1,14 @@
 //! Files to one host, over one connection that is made again when it breaks.
 
-use std::collections::VecDeque;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use super::board::Outcome;
-use super::sum::{Sum, Summing};
-use super::wire::{Answer, Wire, out_of_step};
-use super::{Board, End, Entry, Source, What, again, name, script, time};
+use super::relay::Relay;
+use super::relays::Turn;
+use super::session::Session;
+use super::wire::Wire;
+use super::{Board, End, Entry, Relays, What, again, name, script};
 use crate::hosts::{Host, Ssh, Trouble};
-
-/// A piece of a file, and how many bytes may be on their way.
-const PIECE: u64 = 1 << 20;
-const WINDOW: u64 = 8 << 20;
-/// How many requests may be.
-const REQUESTS: usize = 256;
 
 /// How files are sent.
 #[derive(Debug)]
@@ -27,6 +21,15 @@ pub(crate) struct Push<'a> {
     pub(crate) stall: Duration,
     pub(crate) retries: u32,
     pub(crate) board: &'a Board,
+    /// Hosts that send on what they have; `None`: everything comes from here.
+    pub(crate) relays: Option<&'a Relays>,
+}
+
+/// Which other host has sent what a host has now, and which could not.
+#[derive(Debug, Default)]
+struct By {
+    from: Option<Host>,
+    failed: Option<(Host, Trouble)>,
 }
 
 impl Push<'_> {
@@ -34,24 +37,14 @@ impl Push<'_> {
     pub(crate) fn send(&self, host: &Host, entries: &[&Entry], mut told: impl FnMut(usize, &End)) -> Outcome {
         let mut ends: Vec<Option<End>> = vec![None; entries.len()];
         let mut counted = vec![0; entries.len()];
+        let mut by = By::default();
         let trouble = again::until_done(self.retries, &mut ends, |ends| {
             let wire = self.open(host)?;
-            let mut session = Session {
-                wire,
-                entries,
-                ends,
-                counted: &mut counted,
-                there: vec![None; entries.len()],
-                asked: VecDeque::new(),
-                on_their_way: 0,
-                dir: None,
-                told: &mut told,
-                board: self.board,
-            };
+            let mut session = Session::new(wire, entries, ends, &mut counted, &mut told, self.board);
             session.look()?;
-            session.send()?;
+            self.bytes(&mut session, host, &mut by)?;
             session.settle()?;
-            session.wire.close();
+            session.close();
             Ok(())
         });
         let sizes = entries.iter().map(|entry| match entry.what {
@@ -59,275 +52,60 @@ impl Push<'_> {
             _ => Some(entry.size()),
         });
         let paths = entries.iter().map(|entry| entry.path.clone());
-        Outcome::of(paths.zip(sizes).zip(ends), trouble)
+        let mut outcome = Outcome::of(paths.zip(sizes).zip(ends), trouble);
+        if let Some(relays) = self.relays.filter(|_| outcome.is_ok()) {
+            relays.add(host);
+            if let Some((sender, trouble)) = by.failed {
+                relays.failed(&sender, host, trouble);
+            }
+        }
+        outcome.from = by.from.map(|sender| sender.name);
+        outcome
+    }
+
+    /// Sends bytes that are missing, or has another host send them.
+    fn bytes(&self, session: &mut Session<'_>, host: &Host, by: &mut By) -> Result<(), Trouble> {
+        let Some(relays) = self.relays.filter(|_| session.is_short()) else {
+            return session.send();
+        };
+        let mut turn = Some(relays.turn(by.failed.is_some()));
+        if let Some(sender) = turn.as_ref().and_then(Turn::from).cloned() {
+            let relay = Relay::open(self, &sender, host, session.name());
+            let sent = relay.and_then(|relay| session.fill(relay));
+            // The sender is free while the other checks what it has.
+            drop(turn.take());
+            if let Err(trouble) = sent {
+                by.failed = Some((sender, trouble));
+                turn = Some(relays.turn(true));
+            } else {
+                relays.worked();
+                by.from = Some(sender);
+            }
+        }
+        session.send()?;
+        drop(turn);
+        if session.was_spoilt()
+            && let Some(sender) = by.from.take()
+        {
+            by.failed = Some((sender, Trouble::there("checksum differs")));
+        }
+        Ok(())
     }
 
     fn open(&self, host: &Host) -> Result<Wire, Trouble> {
+        let arguments = self.arguments();
+        let arguments = arguments.each_ref().map(String::as_str);
+        Wire::open(self.ssh, host, &script::push(), &arguments, self.stall)
+    }
+
+    /// Returns the arguments of the script that takes files.
+    pub(super) fn arguments(&self) -> [String; 2] {
         // Words that begin with a dash are no options.
         let dest = match self.dest.starts_with(b"/") {
             true => self.dest.to_vec(),
             false => [b"./", self.dest].concat(),
         };
         let durable = if self.durable { "sync" } else { "" };
-        let arguments = [name::encode(&dest), durable.to_owned()];
-        let arguments = arguments.each_ref().map(String::as_str);
-        Wire::open(self.ssh, host, &script::push(), &arguments, self.stall)
+        [name::encode(&dest), durable.to_owned()]
     }
-}
-
-/// What is there of a file: nothing, or a part of it.
-type There = Option<(u64, Sum)>;
-
-/// One connection.
-struct Session<'a> {
-    wire: Wire,
-    entries: &'a [&'a Entry],
-    ends: &'a mut [Option<End>],
-    /// Bytes that the board knows of, so that none counts twice.
-    counted: &'a mut [u64],
-    there: Vec<There>,
-    asked: VecDeque<Asked>,
-    on_their_way: u64,
-    /// The directory there in which the next step is made.
-    dir: Option<&'a [u8]>,
-    told: &'a mut dyn FnMut(usize, &End),
-    board: &'a Board,
-}
-
-/// A request that waits for its answer.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    number: usize,
-    step: Step,
-    /// Bytes that the host reads before it answers.
-    work: u64,
-    /// Bytes that went with it.
-    sent: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Make,
-    Look,
-    /// A piece that ends there.
-    Piece(u64),
-    Finish,
-    Settle,
-}
-
-impl<'a> Session<'a> {
-    /// Makes directories and links, and learns what is there of the files.
-    fn look(&mut self) -> Result<(), Trouble> {
-        for number in 0..self.entries.len() {
-            if self.ends[number].is_some() {
-                continue;
-            }
-            let entry = self.entries[number];
-            let word = name::encode(self.enter(&entry.path)?);
-            match &entry.what {
-                What::Dir { .. } => self.ask(number, Step::Make, 0, format!("D {number} {word}"))?,
-                What::Link { target } => {
-                    let target = name::encode(target);
-                    self.ask(number, Step::Make, 0, format!("L {number} {target} {word}"))?;
-                }
-                What::File(source) => {
-                    let part = part(entry, source);
-                    let line = format!("Q {number} {} {} {part} {word}", source.size, source.sum);
-                    self.ask(number, Step::Look, 2 * source.size, line)?;
-                }
-            }
-        }
-        self.hear_all()
-    }
-
-    /// Sends what is missing.
-    fn send(&mut self) -> Result<(), Trouble> {
-        for number in 0..self.entries.len() {
-            let entry = self.entries[number];
-            if let (What::File(source), None) = (&entry.what, &self.ends[number]) {
-                self.file(number, entry, source)?;
-            }
-        }
-        self.hear_all()
-    }
-
-    fn file(&mut self, number: usize, entry: &'a Entry, source: &Source) -> Result<(), Trouble> {
-        let begun = source.open().and_then(|mut file| {
-            let offset = from_where(&mut file, source, self.there[number])?;
-            file.seek(SeekFrom::Start(offset))?;
-            Ok((file, offset))
-        });
-        let (mut file, mut offset) = match begun {
-            Ok(begun) => begun,
-            Err(error) => {
-                self.end(number, End::No(format!("cannot read it here: {error}")));
-                return Ok(());
-            }
-        };
-        self.count(number, offset);
-        let word = name::encode(self.enter(&entry.path)?);
-        let part = part(entry, source);
-        let mut is_first = offset == 0;
-        while is_first || offset < source.size {
-            is_first = false;
-            let length = PIECE.min(source.size - offset);
-            let bytes = piece(&mut file, length);
-            let line = format!("P {number} {offset} {length} {part}");
-            offset += length;
-            self.room(length)?;
-            self.ask(number, Step::Piece(offset), 0, line)?;
-            self.wire.send(&bytes)?;
-            if let Some(asked) = self.asked.back_mut() {
-                asked.sent = length;
-                self.on_their_way += length;
-            }
-            if self.ends[number].is_some() {
-                return Ok(());
-            }
-        }
-        // What has failed to be written is to be gone on with, and not to be thrown away by a check.
-        if source.size > PIECE {
-            self.hear_all()?;
-        }
-        if self.ends[number].is_some() {
-            return Ok(());
-        }
-        let (mode, time, sum) = (source.mode, time::stamp(source.mtime), source.sum);
-        let line = format!("F {number} {mode:o} {time} {sum} {part} {word}");
-        self.ask(number, Step::Finish, 2 * source.size, line)
-    }
-
-    /// Gives directories their permissions and times, now that nothing is made in them any more.
-    fn settle(&mut self) -> Result<(), Trouble> {
-        for number in (0..self.entries.len()).rev() {
-            let entry = self.entries[number];
-            if let (What::Dir { mode, mtime }, Some(End::Done | End::Same)) =
-                (&entry.what, &self.ends[number])
-            {
-                let word = name::encode(self.enter(&entry.path)?);
-                let line = format!("M {number} {mode:o} {} {word}", time::stamp(*mtime));
-                self.ask(number, Step::Settle, 0, line)?;
-            }
-        }
-        self.hear_all()
-    }
-
-    /// Has the host enter the directory of a path, and returns the last name.
-    fn enter(&mut self, path: &'a [u8]) -> Result<&'a [u8], Trouble> {
-        let (dir, last) = name::split(path);
-        if self.dir != Some(dir) {
-            self.dir = Some(dir);
-            self.wire.send(format!("C {}\n", name::encode(dir)).as_bytes())?;
-        }
-        Ok(last)
-    }
-
-    fn ask(&mut self, number: usize, step: Step, work: u64, line: String) -> Result<(), Trouble> {
-        self.room(0)?;
-        self.wire.send(format!("{line}\n").as_bytes())?;
-        self.asked.push_back(Asked {
-            number,
-            step,
-            work,
-            sent: 0,
-        });
-        Ok(())
-    }
-
-    /// Waits until so many bytes more may be on their way.
-    fn room(&mut self, bytes: u64) -> Result<(), Trouble> {
-        while self.asked.len() >= REQUESTS || (self.on_their_way > 0 && self.on_their_way + bytes > WINDOW) {
-            self.hear()?;
-        }
-        Ok(())
-    }
-
-    fn hear_all(&mut self) -> Result<(), Trouble> {
-        while !self.asked.is_empty() {
-            self.hear()?;
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self) -> Result<(), Trouble> {
-        let Some(asked) = self.asked.pop_front() else {
-            return Ok(());
-        };
-        let answer = self.wire.answer(asked.work)?;
-        self.on_their_way -= asked.sent;
-        let number = asked.number;
-        if answer.number != number {
-            return Err(out_of_step(&format!("{} for {number}", answer.number)));
-        }
-        match (asked.step, answer.word.as_str()) {
-            (_, "no") => self.end(number, End::No(answer.reason())),
-            (Step::Look, "none") | (Step::Settle, "done") => {}
-            (Step::Look, "part") => self.there[number] = there(&answer),
-            (Step::Piece(until), "got") => self.count(number, until),
-            (Step::Make, "same") | (Step::Look, "same") => {
-                self.count(number, self.entries[number].size());
-                self.end(number, End::Same);
-            }
-            (Step::Make | Step::Finish, "done") => self.end(number, End::Done),
-            (Step::Finish, "differs") => self.end(number, End::Differs),
-            (_, word) => return Err(out_of_step(word)),
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, number: usize, until: u64) {
-        let more = until.saturating_sub(self.counted[number]);
-        self.counted[number] += more;
-        self.board.moved(more);
-    }
-
-    /// The first end of a file counts, but that a directory may still fail at its permissions.
-    fn end(&mut self, number: usize, end: End) {
-        let known = &mut self.ends[number];
-        if !known.as_ref().is_none_or(End::is_ok) {
-            return;
-        }
-        if !matches!(self.entries[number].what, What::Dir { .. }) {
-            match &end {
-                End::Differs => self.board.differs(),
-                end if end.is_ok() => self.board.arrived(),
-                _ => {}
-            }
-        }
-        (self.told)(number, &end);
-        *known = Some(end);
-    }
-}
-
-/// Returns the offset from which a file is to be sent: the end of its part there, if that is the same up to there.
-fn from_where(file: &mut std::fs::File, source: &Source, there: There) -> io::Result<u64> {
-    let Some((size, sum)) = there.filter(|(size, _)| *size <= source.size) else {
-        return Ok(0);
-    };
-    let mut summing = Summing::default();
-    let taken = summing.take(file, size)?;
-    Ok(if taken == size && summing.end() == sum {
-        size
-    } else {
-        0
-    })
-}
-
-/// Returns the next bytes of a file. So many were promised: if it has become shorter, or cannot be read, zeros follow,
-/// and the checksum there tells.
-fn piece(file: &mut std::fs::File, length: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let _ = file.take(length).read_to_end(&mut bytes);
-    bytes.resize(usize::try_from(length).unwrap_or(bytes.len()), 0);
-    bytes
-}
-
-fn part(entry: &Entry, source: &Source) -> String {
-    let (_, last) = name::split(&entry.path);
-    name::encode(&name::part(last, source.size, source.mtime, &source.sum))
-}
-
-fn there(answer: &Answer) -> There {
-    let (size, sum) = answer.rest.split_once(' ')?;
-    Some((size.parse().ok()?, Sum::read(sum)?))
 }

@@ -7,6 +7,7 @@ use flockwork::app::exit::{Ended, NOT_OK, OK};
 use serde_json::{Map, Value, json};
 
 use super::board::Outcome;
+use super::relays::Failure;
 use super::{End, name};
 use crate::args::Format;
 use crate::hosts::{Host, Trouble, fold};
@@ -20,6 +21,8 @@ const NAMED: usize = 5;
 pub(crate) struct Report<'a> {
     pub(crate) hosts: Vec<(&'a Host, Outcome)>,
     pub(crate) did: Did,
+    /// Hosts that could not send on to others, which then had their files from here.
+    pub(crate) not_sent_on: Vec<Failure>,
 }
 
 /// What was done.
@@ -39,7 +42,7 @@ impl Report<'_> {
     /// If stdout cannot be written.
     pub(crate) fn tell(&self, format: Format) -> Ended {
         let mut stderr = std::io::stderr().lock();
-        for line in self.failures() {
+        for line in self.failures().into_iter().chain(self.detours()) {
             let _ = writeln!(stderr, "{line}");
         }
         let _ = writeln!(stderr, "{}", self.summary());
@@ -74,6 +77,10 @@ impl Report<'_> {
             bytes(sum(|outcome| outcome.bytes)),
             count(sum(differ)),
         ));
+        let served = sum(|outcome| u64::from(outcome.from.is_some()));
+        if served > 0 {
+            line.push_str(&format!(" · {} served by other hosts", count(served)));
+        }
         if same > 0 {
             line.push_str(&format!(" · {} same", count(same)));
         }
@@ -120,6 +127,21 @@ impl Report<'_> {
         lines
     }
 
+    /// Returns a line for each reason for which hosts did not send on.
+    fn detours(&self) -> Vec<String> {
+        let mut reasons: BTreeMap<String, Vec<&Failure>> = BTreeMap::new();
+        for failure in &self.not_sent_on {
+            let text = anywhere(&failure.trouble.text(), &failure.to.address);
+            reasons.entry(text).or_default().push(failure);
+        }
+        let line = |(text, failures): (String, Vec<&Failure>)| {
+            let from = fold(failures.iter().map(|failure| failure.from.name.as_str()));
+            let to = fold(failures.iter().map(|failure| failure.to.name.as_str()));
+            format!("note: {from} could not send to {to}, served from here: {text}")
+        };
+        reasons.into_iter().map(line).collect()
+    }
+
     fn json(&self) -> String {
         let hosts = self.hosts.iter().map(|(host, outcome)| {
             let failed = outcome.ends.iter().filter_map(|(path, end)| {
@@ -140,6 +162,7 @@ impl Report<'_> {
                 "same": outcome.same,
                 "failed_checksum": differ(outcome),
                 "bytes": outcome.bytes,
+                "from": outcome.from,
                 "failed": failed,
             })
         });
@@ -229,6 +252,7 @@ mod tests {
         let report = Report {
             hosts: hosts.iter().zip(outcomes).collect(),
             did: Did::Copy,
+            not_sent_on: Vec::new(),
         };
         let lines = report.failures();
         assert_eq!(

@@ -6,10 +6,11 @@
 //! a step elsewhere, whoever makes one meanwhile.
 
 use super::name::encode;
+use crate::hosts::ssh::HELLO;
 
 /// Both begin with this: names, checksums, entering a directory.
 ///
-/// Its first answer is `ready`, or `!` and why not.
+/// Its first answer is `ready` and the host's name, or `!` and why not.
 const BEGIN: &str = r#"
 LC_ALL=C; export LC_ALL; IFS=' '; set -f;
 bs=$(printf '%b' '\0134'); nl=$(printf '%b.' '\0012'); nl=${nl%.};
@@ -38,6 +39,7 @@ go() { bad=; w=${root%/}${1:+/$1}; w=${w:-/};
 /// | `P N OFFSET LENGTH PART`, and the bytes | `got` |
 /// | `F N MODE TIME SUM PART NAME`: check it, give it its name | `done`, `differs SUM` |
 /// | `M N MODE TIME NAME`: permissions and time of a directory | `done` |
+/// | `N N`: whoever should send a piece has no such file | `no` |
 ///
 /// Each may be answered by `no REASON` too. Whoever cannot go on ends: the connection is then lost.
 const PUSH: &str = r#"
@@ -50,7 +52,7 @@ else slow=1; take() { dd ibs=1 obs=65536 count="$1"; }; fi;
 keep() { sync "$1" 2>/dev/null || sync; };
 way() { if [ -L "$1" ]; then no 'a link is in its place'; elif [ -d "$1" ]; then no 'a directory is in its place';
   elif [ -e "$1" ] && [ ! -f "$1" ]; then no 'something that is no file is in its place'; else return 0; fi; return 1; };
-echo ready;
+echo "ready $(uname -n)";
 while read -r q n a b c d e; do
 if [ "$q" = C ]; then dec "$n"; go "$v"; continue; fi;
 if [ -n "$bad" ]; then if [ "$q" = P ] && [ "$b" -gt 0 ]; then take "$b" >/dev/null 2>&1; fi; no "$bad"; continue; fi;
@@ -86,8 +88,36 @@ F) dec "$d"; p=./$v; dec "$e"; f=./$v;
 M) dec "$c"; f=./$v;
   if [ -L "$f" ] || [ ! -d "$f" ]; then no 'it is no directory any more';
   elif r=$( { { [ "$b" = - ] || TZ=UTC0 touch -m -t "$b" "$f"; } && chmod "$a" "$f"; } 2>&1 ); then echo "$n done"; else no "$r"; fi;;
+N) no 'the host that should send it has it no more';;
 *) exit 1;;
 esac; done; exit 0
+"#;
+
+/// Asks another host to take files: starts [`PUSH`] there, hands requests on to it, and its answers back. `$1`: the
+/// directory with the files, the same on both; `$2`: seconds for connecting; `$3`: the user, or nothing; `$4`: the port;
+/// `$5`: the host; `$6`: what its shell is given.
+///
+/// | request | becomes |
+/// |---|---|
+/// | `C DIR`: the directory of what follows, on both | the same |
+/// | `S N OFFSET LENGTH PART NAME SIZE`: send a piece of a file of that size | `P`, and the bytes; or `N` |
+///
+/// When the other connection ends badly, this one does too, with what ssh has said on stderr.
+const RELAY: &str = r#"
+dec "$1"; cd -P "$v" 2>/dev/null || { echo '! its directory cannot be entered'; exit 0; };
+root=$(pwd -P; echo .); root=${root%??}; bad=;
+feed() { while read -r q n a b c d e; do case $q in
+C) dec "$n"; go "$v"; printf '%s%s' "C $n" "$nl";;
+S) dec "$d"; f=./$v; s=-1;
+  if [ -z "$bad" ] && [ -f "$f" ] && [ ! -L "$f" ]; then size "$f"; fi;
+  if [ "$s" = "$e" ]; then printf '%s%s' "P $n $a $b $c" "$nl";
+    { tail -c "+$((a+1))" "$f"; cat /dev/zero; } | head -c "$b";
+  else printf '%s%s' "N $n" "$nl"; fi;;
+esac; done; };
+feed 2>/dev/null | { ssh -o BatchMode=yes -o ConnectTimeout="$2" -o ServerAliveInterval=5 -o ServerAliveCountMax=3
+  -o LogLevel=ERROR -o ForwardX11=no -o ClearAllForwardings=yes -o RequestTTY=no ${3:+-l "$3"} -p "$4" -- "$5" "$6";
+  e=$?; [ "$e" = 0 ] || kill "$$"; };
+exit 0
 "#;
 
 /// Gives files. `$1`: [`LIST`], encoded: csh would take a `!` amiss that stands before a letter.
@@ -100,7 +130,7 @@ esac; done; exit 0
 /// | `G N OFFSET LENGTH NAME`: bytes | `N bytes`, and so many bytes: a file that is shorter by now ends with zeros |
 const PULL: &str = r#"
 dec "$1"; list=$v; bad=; home=$(pwd -P; echo .); home=${home%??};
-exec 3>&1; echo ready;
+exec 3>&1; echo "ready $(uname -n)";
 while read -r q n a b c; do
 case $q in
 C) dec "$n"; case $v in /*) ;; *) v=${home%/}/$v;; esac; bad=; cd -P "$v" 2>/dev/null || { cd /; bad='its directory cannot be entered'; };;
@@ -138,6 +168,16 @@ pub(super) fn push() -> String {
     one_line(&[BEGIN, PUSH])
 }
 
+/// Returns the script that takes files, for a connection that another host makes.
+pub(super) fn far() -> String {
+    format!("echo {HELLO}; {}", push())
+}
+
+/// Returns the script of the host that makes it.
+pub(super) fn relay() -> String {
+    one_line(&[BEGIN, RELAY])
+}
+
 /// Returns the script that gives files, and its argument.
 pub(super) fn pull() -> (String, String) {
     (one_line(&[BEGIN, PULL]), encode(one_line(&[LIST]).as_bytes()))
@@ -166,7 +206,7 @@ mod tests {
                 .match_indices('!')
                 .any(|(at, _)| !script[at + 1..].starts_with([' ', '=']))
         };
-        for script in [push(), pull] {
+        for script in [push(), relay(), pull] {
             assert!(!script.contains('\n') && !calls(&script), "{script}");
             assert!(!script.contains("\\\\") && !script.contains("\\'"), "{script}");
             let checked = std::process::Command::new("sh")

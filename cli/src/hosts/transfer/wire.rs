@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::hosts::process::{Heard, Talk};
+use crate::hosts::ssh::HELLO;
 use crate::hosts::trouble::{SSH_FAILED, Why};
 use crate::hosts::{Host, Ssh, Trouble};
 use crate::words;
@@ -18,6 +19,8 @@ pub(super) struct Wire {
     /// `None` once it is known to be broken.
     talk: Option<Talk>,
     stall: Duration,
+    /// What the host calls itself.
+    name: String,
 }
 
 /// An answer: the number of its request, its word, and the rest of the line.
@@ -41,17 +44,63 @@ impl Wire {
         arguments: &[&str],
         stall: Duration,
     ) -> Result<Wire, Trouble> {
-        let talk = ssh.talk(host, script, arguments)?;
-        let mut wire = Wire {
-            talk: Some(talk),
-            stall,
-        };
+        let mut wire = Wire::begin(ssh, host, script, arguments, stall)?;
         let line = wire.line(0)?;
-        match line.strip_prefix("! ") {
-            Some(reason) => Err(Trouble::there(words::tame(reason.trim(), LONGEST))),
-            None if line == "ready" => Ok(wire),
-            None => Err(out_of_step(&line)),
+        wire.ready(&line)?;
+        Ok(wire)
+    }
+
+    /// Does as [`Wire::open`], for a script that connects to another host and starts one there, which says that it is
+    /// ready. The name is that of the other host.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Wire::open`], also for the way from the one to the other.
+    pub(super) fn open_far(
+        ssh: &Ssh,
+        host: &Host,
+        script: &str,
+        arguments: &[&str],
+        stall: Duration,
+    ) -> Result<Wire, Trouble> {
+        let mut wire = Wire::begin(ssh, host, script, arguments, stall)?;
+        loop {
+            let line = wire.line(0)?;
+            if line == HELLO {
+                break;
+            }
+            // Anything else is what the other's shell writes before it starts the script.
+            refused(&line)?;
         }
+        let line = wire.line(0)?;
+        wire.ready(&line)?;
+        Ok(wire)
+    }
+
+    fn begin(
+        ssh: &Ssh,
+        host: &Host,
+        script: &str,
+        arguments: &[&str],
+        stall: Duration,
+    ) -> Result<Wire, Trouble> {
+        Ok(Wire {
+            talk: Some(ssh.talk(host, script, arguments)?),
+            stall,
+            name: String::new(),
+        })
+    }
+
+    fn ready(&mut self, line: &str) -> Result<(), Trouble> {
+        refused(line)?;
+        let name = line.strip_prefix("ready ").ok_or_else(|| out_of_step(line))?;
+        name.clone_into(&mut self.name);
+        Ok(())
+    }
+
+    /// Returns what the host calls itself.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Sends bytes.
@@ -146,9 +195,8 @@ impl Wire {
         let ended = talk.end(Instant::now() + Duration::from_secs(5));
         let said = words::tame(ended.stderr.lines().next_back().unwrap_or_default(), LONGEST);
         match ended.status.and_then(|status| status.code()) {
-            Some(SSH_FAILED) => Trouble::of_ssh(&ended.stderr),
+            Some(SSH_FAILED) | None => Trouble::of_ssh(&ended.stderr),
             Some(_) => Trouble::new(Why::Lost, format!("its shell ended: {said}")),
-            None => Trouble::new(Why::Lost, said),
         }
     }
 }
@@ -168,6 +216,14 @@ impl Answer {
     /// Returns what it says for people.
     pub(super) fn reason(&self) -> String {
         words::tame(&self.rest, LONGEST)
+    }
+}
+
+/// The first line of a script that cannot begin.
+fn refused(line: &str) -> Result<(), Trouble> {
+    match line.strip_prefix("! ") {
+        Some(reason) => Err(Trouble::there(words::tame(reason.trim(), LONGEST))),
+        None => Ok(()),
     }
 }
 

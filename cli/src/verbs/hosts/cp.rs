@@ -13,8 +13,9 @@ use crate::hosts::transfer::dest::Dest;
 use crate::hosts::transfer::listing::{Kind, Read};
 use crate::hosts::transfer::pull::Pull;
 use crate::hosts::transfer::push::Push;
+use crate::hosts::transfer::relays::Failure;
 use crate::hosts::transfer::report::{Did, Report};
-use crate::hosts::transfer::{Board, Entry, What, name, tree};
+use crate::hosts::transfer::{Board, Entry, Relays, What, name, tree};
 use crate::hosts::{Host, Ssh, Trouble, fan, list};
 use crate::sweep::shown;
 
@@ -77,6 +78,7 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
     let bytes: u64 = entries.iter().map(|entry| entry.size()).sum();
     let many = hosts.len() as u64;
     board.expect(files.count() as u64 * many, bytes * many);
+    let relays = args.tree.then(Relays::new);
     let push = Push {
         ssh: &ssh,
         dest,
@@ -84,6 +86,7 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
         stall: args.moving.stall,
         retries: args.moving.retries,
         board: &board,
+        relays: relays.as_ref(),
     };
     let outcomes = fan::each(
         &hosts,
@@ -91,10 +94,17 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
         |host| push.send(host, &entries, |_, _| ()),
         |_, _| (),
     );
-    tell(args, &hosts, outcomes, &board)
+    let not_sent_on = relays.map(Relays::failures).unwrap_or_default();
+    tell(args, &hosts, outcomes, &board, not_sent_on)
 }
 
 fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
+    if args.tree {
+        return Err(Failed::usage(
+            "--tree is for sending, and files are collected here",
+            "leave it out",
+        ));
+    }
     let hosts = list::read(&args.hosts)?;
     let sources = sources
         .iter()
@@ -147,7 +157,7 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
         },
     };
     let outcomes = fan::each(&listed, fanout, fetch, |_, _| ());
-    tell(args, &hosts, outcomes, &board)
+    tell(args, &hosts, outcomes, &board, Vec::new())
 }
 
 fn is_name(host: &str) -> bool {
@@ -161,11 +171,18 @@ fn open(path: &Path) -> Result<Dest, Failed> {
     })
 }
 
-fn tell(args: &CpArgs, hosts: &[Host], outcomes: Vec<Outcome>, board: &Board) -> Ended {
+fn tell(
+    args: &CpArgs,
+    hosts: &[Host],
+    outcomes: Vec<Outcome>,
+    board: &Board,
+    not_sent_on: Vec<Failure>,
+) -> Ended {
     board.end();
     let report = Report {
         hosts: hosts.iter().zip(outcomes).collect(),
         did: Did::Copy,
+        not_sent_on,
     };
     report.tell(args.moving.format)
 }

@@ -73,6 +73,7 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
         stall: args.moving.stall,
         retries: args.moving.retries,
         board: &board,
+        relays: None,
     };
     let send = |share: &Share<'_>| {
         let entries: Vec<&Entry> = share.entries.iter().collect();
@@ -104,6 +105,7 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
     let report = Report {
         hosts: hosts.iter().zip(outcomes).collect(),
         did: Did::Distribute,
+        not_sent_on: Vec::new(),
     };
     let ended = report.tell(args.moving.format)?;
     let (_, failed) = journal.into_inner().unwrap_or_else(PoisonError::into_inner);

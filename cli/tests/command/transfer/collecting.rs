@@ -67,7 +67,7 @@ fn a_host_cannot_write_outside_of_its_place() {
     // This one does not run our script at all, and answers what it likes.
     let evil = [
         "flockwork-hello",
-        "ready",
+        "ready liar",
         "e d 755 5 0 =./out =",
         "e f 644 5 4 =../../x =",
         "e f 644 5 4 =/tmp/x =",

@@ -8,11 +8,20 @@ use std::process::Command;
 use crate::place::{Place, Running, Said};
 
 /// The name of a host, without which nothing is run; then what is to go wrong there, each in a file beside its directory.
+/// `far-` is for connections that another host makes, and `then` is run there from the second connection on.
 const SSH: &str = r#"#!/bin/sh
-while [ "$1" != -- ]; do shift; done
+while [ "$1" != -- ]; do if [ "$1" = -G ]; then exit 0; fi; shift; done
 host=$2; shift 2; line=$*; at=$HOSTS/$host; HOME=$at; export HOME
 cd "$at" 2>/dev/null || { echo "ssh: Could not resolve hostname $host: Name or service not known" >&2; exit 255; }
 echo >>"$at.connections"
+if [ -n "$FROM" ]; then
+  if [ -f "$at.far-refused" ]; then cat "$at.far-refused" >&2; exit 255; fi
+  if [ -d "$at.far-bin" ]; then PATH=$at.far-bin:$PATH; fi
+  if [ -f "$at.far-cut" ]; then stdbuf -o0 head -c "$(cat "$at.far-cut")" | sh -c "$line"; exit 255; fi
+  if [ -f "$at.far-spoil" ]; then sed -u s/NEEDLE/needle/ | sh -c "$line"; exit 0; fi
+  if [ -f "$at.far-count" ]; then tee "$at.far-count" | sh -c "$line"; exit 0; fi
+elif [ -f "$at.then" ] && [ "$(wc -l <"$at.connections")" -gt 1 ]; then . "$at.then"; fi
+FROM=$host; export FROM
 if [ -f "$at.answers" ]; then cat "$at.answers"; exec cat >/dev/null; fi
 if [ -f "$at.shell" ]; then line="exec $(cat "$at.shell") ${line#exec /bin/sh}"; fi
 if [ -d "$at.bin" ]; then PATH=$at.bin:$PATH; fi
@@ -71,7 +80,12 @@ impl Site {
         let all = format!("n[1-{}]", self.hosts);
         let words = [&["hosts", verb, "-n", &all], arguments].concat();
         let mut command = self.place.command(&words);
+        // Hosts that reach others find the same ssh.
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", self.here("").display());
         command
+            .env("PATH", path)
+            .env_remove("FROM")
             .env("HOSTS", self.here("hosts"))
             .env("FLOCKWORK_SSH", self.here("ssh"));
         command
