@@ -58,6 +58,7 @@ fn power(mkfs: &str, kind: &str) {
             Vec::<String>::new(),
             "acknowledged, and not there after the cut"
         );
+        assert_eq!(machine.damaged(), 0, "{:?}", machine.notes("look"));
         let again = machine.go_on();
         assert_eq!(again, 0, "tasks with an acknowledged outcome were run again");
     }
@@ -67,11 +68,12 @@ fn process(mkfs: &str, kind: &str) {
     for (cut, mut machine) in cuts(mkfs, kind, true) {
         let (acknowledged, kept, missing) = machine.look();
         let missing = missing.len();
-        // Every answer that is there was checked by `look`, and all will be in the end.
+        // Every answer that is there was checked by `look`, and all will be in the end. What has holes is told as damaged.
+        let damaged = machine.damaged();
         let again = machine.go_on();
         println!(
             "  {kind} process, cut {cut}: {acknowledged} acknowledged, {kept} there, {missing} missing, \
-             {again} of those acknowledged were run again"
+             {damaged} damaged, {again} of those acknowledged were run again"
         );
     }
 }
@@ -209,6 +211,13 @@ impl Machine {
         let acknowledged = self.acknowledged("before");
         let missing = acknowledged.difference(&there).cloned().collect();
         (acknowledged.len(), there.len(), missing)
+    }
+
+    /// How many tasks `look` was told to be damaged.
+    fn damaged(&self) -> usize {
+        let notes = self.notes("look");
+        let lines = notes.values().flat_map(|text| text.lines());
+        lines.filter(|line| line.starts_with("damaged: ")).count()
     }
 
     /// Goes on to the end; returns how many tasks were run again although their outcome had been acknowledged.

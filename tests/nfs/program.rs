@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use flockwork::{
-    BoxError, Durability, Entry, Error, Event, Inputs, Master, MasterConfig, Outcome, RoundNumber, Store,
-    StoreConfig, Task, Worker, WorkerConfig,
+    BoxError, Durability, Entry, Error, ErrorKind, Event, Inputs, Master, MasterConfig, Outcome, RoundNumber,
+    Store, StoreConfig, Task, Worker, WorkerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -153,14 +153,21 @@ fn be_worker(order: &Order, slots: u32, idle_exit: u64, notes: Notes) -> Result<
 
 fn be_reader(order: &Order, notes: Notes) -> Result<(), Error> {
     for entry in Store::open(&order.store)?.outcomes::<(u64, Act), (u64, Vec<u8>)>()? {
-        if let Entry::Ended(outcome) = entry? {
-            match outcome.result {
-                Ok((given, _)) if given == answer(outcome.input.0) => {
-                    notes.line(&format!("has {}", outcome.task));
-                }
-                Ok(_) => notes.line(&format!("has a wrong answer at {}", outcome.task)),
-                Err(failure) => notes.line(&format!("has {failure} at {}", outcome.task)),
+        let outcome = match entry {
+            Ok(Entry::Ended(outcome)) => outcome,
+            Ok(_) => continue,
+            Err(error) if error.kind() == ErrorKind::Damaged => {
+                notes.line(&format!("damaged: {error}"));
+                continue;
             }
+            Err(error) => return Err(error),
+        };
+        match outcome.result {
+            Ok((given, _)) if given == answer(outcome.input.0) => {
+                notes.line(&format!("has {}", outcome.task));
+            }
+            Ok(_) => notes.line(&format!("has a wrong answer at {}", outcome.task)),
+            Err(failure) => notes.line(&format!("has {failure} at {}", outcome.task)),
         }
     }
     Ok(())
