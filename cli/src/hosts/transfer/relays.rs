@@ -210,6 +210,7 @@ mod tests {
         for (from, to) in [("n1", "n2"), ("n3", "n4"), ("n5", "n6")] {
             relays.failed(&host(from), &host(to), Trouble::new(Why::KeyUnknown, ""));
         }
+        assert!(relays.state().is_hopeless(), "or nobody would ever get the turns");
         relays.add(&host("n7"));
         let turns: Vec<_> = (0..5).map(|_| relays.turn(false)).collect();
         assert!(turns.iter().all(|turn| turn.from().is_none()));

@@ -133,6 +133,19 @@ fn a_way_that_is_cut_is_no_loss() {
 }
 
 #[test]
+fn a_part_that_another_host_has_let_grow_is_begun_anew_from_here() {
+    let site = with_file(2);
+    site.fault(2, "cut", "2500000");
+    site.fails("cp", &["f", ":in", "--retries", "0"]);
+    assert_eq!(parts(&site.there(2, "in")).len(), 1);
+    std::fs::remove_file(site.there(1, "in/f")).unwrap();
+    site.fault(2, "far-cut", "9500000");
+    let said = site.ok("cp", &["f", ":in", "--tree", "--fanout", "1", "--retries", "0"]);
+    all_have_it(&site, 2);
+    assert!(said.err.contains("note: n1 could not send to n2"), "{}", said.err);
+}
+
+#[test]
 fn hosts_that_do_not_know_each_other_have_it_from_here() {
     let site = with_file(8);
     for host in 1..=8 {
