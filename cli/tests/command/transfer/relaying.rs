@@ -139,7 +139,7 @@ fn a_part_that_another_host_has_let_grow_is_begun_anew_from_here() {
     site.fails("cp", &["f", ":in", "--retries", "0"]);
     assert_eq!(parts(&site.there(2, "in")).len(), 1);
     std::fs::remove_file(site.there(1, "in/f")).unwrap();
-    site.fault(2, "far-cut", "9500000");
+    site.fault(2, "far-cut", "3000000");
     let said = site.ok("cp", &["f", ":in", "--tree", "--fanout", "1", "--retries", "0"]);
     all_have_it(&site, 2);
     assert!(said.err.contains("note: n1 could not send to n2"), "{}", said.err);
