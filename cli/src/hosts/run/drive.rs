@@ -98,7 +98,7 @@ impl<'a> Runner<'a> {
             host: self.host.name.clone(),
             end,
             began: self.state.began.is_some(),
-            output: (out.sha256(), err.sha256()),
+            output: (out.sum(), err.sum()),
             lines: told.count,
             last: String::from_utf8_lossy(&told.last).into_owned(),
         }

@@ -4,10 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use super::files::hex;
 use super::lines::Lines;
+use crate::hosts::sum::{Sum, Summing};
 
 /// As much of a line as is kept for the summary.
 const LONGEST: usize = 400;
@@ -16,7 +14,7 @@ const LONGEST: usize = 400;
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     file: Option<File>,
-    sha: Sha256,
+    summing: Summing,
     lines: Lines,
     pub(crate) bytes: u64,
     pub(crate) count: u64,
@@ -32,7 +30,7 @@ impl Stream {
     /// If the file cannot be written; from then on it is not written any more.
     pub(crate) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) -> std::io::Result<()> {
         self.bytes += bytes.len() as u64;
-        self.sha.update(bytes);
+        self.summing.add(bytes);
         let (count, last) = (&mut self.count, &mut self.last);
         self.lines.feed(bytes, |text| {
             note(text, count, last);
@@ -58,9 +56,9 @@ impl Stream {
         self.file = None;
     }
 
-    /// Returns the SHA-256 of all that came so far.
-    pub(crate) fn sha256(&self) -> String {
-        hex(&self.sha.clone().finalize())
+    /// Returns the checksum of all that came so far.
+    pub(crate) fn sum(&self) -> Sum {
+        self.summing.clone().end()
     }
 }
 

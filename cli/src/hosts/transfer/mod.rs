@@ -15,7 +15,6 @@ pub(crate) mod push;
 pub(crate) mod report;
 mod script;
 pub(crate) mod spread;
-pub(crate) mod sum;
 mod time;
 pub(crate) mod tree;
 mod wire;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::board::Outcome;
 use super::dest::{Dest, Growing, Spot, Wanted};
 use super::listing::{self, Kind, Listed, Read};
-use super::sum::Sum;
 use super::wire::{Answer, Wire, out_of_step};
 use super::{Board, End, again, name, script};
+use crate::hosts::sum::Sum;
 use crate::hosts::{Host, Ssh, Trouble};
 
 /// A piece of a file, and how many bytes may be asked for ahead.

@@ -5,9 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use super::board::Outcome;
-use super::sum::{Sum, Summing};
 use super::wire::{Answer, Wire, out_of_step};
 use super::{Board, End, Entry, Source, What, again, name, script, time};
+use crate::hosts::sum::{Sum, Summing};
 use crate::hosts::{Host, Ssh, Trouble};
 
 /// A piece of a file, and how many bytes may be on their way.
