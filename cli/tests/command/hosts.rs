@@ -1,6 +1,5 @@
 //! The same on many hosts, over a pretended ssh that runs all of it here, in a directory of its own for each host.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -33,9 +32,7 @@ struct Hosts(Place);
 impl Hosts {
     fn new() -> Hosts {
         let place = Place::new();
-        place.write("ssh", SSH);
-        let executable = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(place.path("ssh"), executable).unwrap();
+        place.write_program("ssh", SSH);
         Hosts(place)
     }
 
