@@ -205,6 +205,22 @@ fn files_are_copied_and_checked_and_a_directory_of_ours_goes() {
     assert_eq!(said.code, 2, "{}", said.err);
 }
 
+/// A process group that is stopped and goes on, at the latest when the test ends.
+struct Asleep(Pid);
+
+impl Asleep {
+    fn signal(&self, signal: Signal) {
+        kill_process_group(self.0, signal).unwrap();
+    }
+}
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        // It may be gone.
+        let _ = kill_process_group(self.0, Signal::CONT);
+    }
+}
+
 #[test]
 fn the_silent_are_dead_until_they_report_and_are_not_waited_for() {
     let hosts = Hosts::new();
@@ -216,44 +232,39 @@ fn the_silent_are_dead_until_they_report_and_are_not_waited_for() {
         "--heartbeat",
         "1s",
         "--dead-after",
-        "2s",
+        "3s",
         "--",
         "sh",
         "-c",
         script,
     ];
-    let mut command = hosts.command(&line);
-    let log = std::fs::File::create(hosts.0.path("log")).unwrap();
-    let mut running = command.stderr(log).spawn().unwrap();
+    let running = hosts.start(&line);
     let (ssh, cmd) = (hosts.pid("hosts/n2/pid"), hosts.pid("hosts/n2/cmd"));
     hosts.pid("hosts/n1/cmd");
-    let group = Pid::from_raw(i32::try_from(ssh).unwrap()).unwrap();
-    let told = |word: &str| {
+    let group = Asleep(Pid::from_raw(i32::try_from(ssh).unwrap()).unwrap());
+    let told = |word: &str, times: usize| {
         wait_until(word, || {
-            let log = hosts.read("log");
-            if log.contains(word) { Ok(()) } else { Err(log) }
+            let said = running.err_so_far();
+            match said.matches(word).count() == times {
+                true => Ok(()),
+                false => Err(said),
+            }
         });
     };
-    kill_process_group(group, Signal::STOP).unwrap();
-    told("DEAD  n2  no sign for 2.0s");
-    kill_process_group(group, Signal::CONT).unwrap();
-    told("BACK  n2  reports again after");
-    kill_process_group(group, Signal::STOP).unwrap();
-    // The second time.
-    wait_until("dead again", || {
-        match hosts.read("log").matches("DEAD  n2").count() {
-            2 => Ok(()),
-            count => Err(count.to_string()),
-        }
-    });
+    group.signal(Signal::STOP);
+    told("DEAD  n2  no sign for 3.0s", 1);
+    group.signal(Signal::CONT);
+    told("BACK  n2  reports again after", 1);
+    group.signal(Signal::STOP);
+    told("DEAD  n2  no sign for 3.0s", 2);
     hosts.0.write("hosts/go", "");
-    let status = running.wait().unwrap();
-    kill_process_group(group, Signal::CONT).unwrap();
-    assert_eq!(status.code(), Some(1));
-    let log = hosts.read("log");
+    let said = running.end();
+    assert_eq!(said.code, 1, "{}", said.err);
+    drop(group);
     assert!(
-        log.contains("2 hosts: 1 ok, 1 dead") && !log.contains("DEAD  n1"),
-        "{log}"
+        said.err.contains("2 hosts: 1 ok, 1 dead") && !said.err.contains("DEAD  n1"),
+        "{}",
+        said.err
     );
     assert!(hosts.read("out/n2/status").starts_with("dead no sign for "));
     // Whoever wakes up later finds the connection closed.
@@ -366,9 +377,14 @@ fn names_that_try_to_be_options_reach_nobody() {
         &["mkdir", "/tmp", "x"],
     ] {
         let (first, rest) = verb.split_first().unwrap();
-        let said = hosts.run(&[&[first, "-n=-oProxyCommand=touch pwned"], rest].concat());
-        assert_eq!(said.code, 2, "{}", said.err);
-        assert!(said.err.contains("-oProxyCommand"), "{}", said.err);
+        for (name, why) in [
+            ("-n=-oProxyCommand", "would be an option"),
+            ("-n=-oProxyCommand=touch pwned", "-oProxyCommand"),
+        ] {
+            let said = hosts.run(&[&[first, name], rest].concat());
+            assert_eq!(said.code, 2, "{}", said.err);
+            assert!(said.err.contains(why), "{}", said.err);
+        }
     }
     hosts.0.write("list", "n1\n-oProxyCommand\n");
     let said = hosts.run(&["run", "-n", "@list", "--", "true"]);

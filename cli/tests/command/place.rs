@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -288,10 +288,10 @@ impl Running {
         }
     }
 
-    fn err_so_far(&mut self) -> String {
-        self.err.rewind().unwrap();
-        let mut err = Vec::new();
-        self.err.read_to_end(&mut err).unwrap();
+    /// What it has said on stderr until now. It goes on where it was: the place in the file is its own too.
+    pub(crate) fn err_so_far(&self) -> String {
+        let mut err = vec![0; usize::try_from(self.err.metadata().unwrap().len()).unwrap()];
+        self.err.read_exact_at(&mut err, 0).unwrap();
         String::from_utf8_lossy(&err).into_owned()
     }
 }
