@@ -168,11 +168,6 @@ impl Read for Unless<'_> {
     }
 }
 
-/// Writes bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The checksum that POSIX has everywhere.
 #[derive(Debug, Default)]
 struct Cksum {

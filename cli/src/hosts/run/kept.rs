@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::lines::Lines;
+use super::link::Channel;
 use crate::hosts::sum::{Sum, Summing};
 
 /// As much of a line as is kept for the summary.
@@ -95,8 +96,8 @@ impl Kept {
             }
             _ => {}
         }
-        let stream = |name: &str| {
-            let path = dir.join(name);
+        let stream = |channel: Channel| {
+            let path = dir.join(channel.name());
             let file = File::create(&path).map_err(at(path))?;
             Ok(Stream {
                 file: Some(file),
@@ -104,10 +105,18 @@ impl Kept {
             })
         };
         Ok(Kept {
-            out: stream("stdout")?,
-            err: stream("stderr")?,
+            out: stream(Channel::Out)?,
+            err: stream(Channel::Err)?,
             dir: Some(dir),
         })
+    }
+
+    /// Returns one of the two streams.
+    pub(crate) fn stream(&mut self, channel: Channel) -> &mut Stream {
+        match channel {
+            Channel::Out => &mut self.out,
+            Channel::Err => &mut self.err,
+        }
     }
 
     /// Writes how it ended, in two stages.

@@ -17,6 +17,16 @@ pub(crate) enum Channel {
     Err,
 }
 
+impl Channel {
+    /// Returns what it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Channel::Out => "stdout",
+            Channel::Err => "stderr",
+        }
+    }
+}
+
 /// A connection.
 ///
 /// The ssh is killed when this is dropped; the executor there then stops the command.
