@@ -9,14 +9,11 @@ use super::link::{Channel, Link};
 use super::state::{End, Stage, State};
 use super::summary::Row;
 use super::view::Drawn;
-use crate::hosts::trouble::{SSH_FAILED, Why};
+use crate::hosts::trouble::{SSH_FAILED, Why, last_line};
 use crate::hosts::{Host, Trouble};
-use crate::words;
 
 /// As much of what ssh itself says is kept.
 const SAID: usize = 4 << 10;
-/// The longest text of ssh that is shown.
-const LONGEST: usize = 160;
 
 /// A host.
 #[derive(Debug)]
@@ -82,11 +79,12 @@ impl<'a> Runner<'a> {
 
     /// Returns how it ended with the host, now that ssh has ended with this status.
     pub(super) fn end_of_ssh(&self, code: Option<i32>) -> End {
+        let said = String::from_utf8_lossy(&self.said);
         match &self.state.stage {
             Stage::Ending { end, .. } => end.clone(),
             Stage::Stopping { why, .. } if self.err.is_greeted => End::Unstopped(*why),
-            Stage::Connecting { .. } => End::Trouble(unreached(code, &self.said)),
-            _ => End::Trouble(lost(code, &self.said)),
+            Stage::Connecting { .. } => End::Trouble(unreached(code, &said)),
+            _ => End::Trouble(lost(code, &said)),
         }
     }
 
@@ -141,29 +139,19 @@ impl<'a> Runner<'a> {
 }
 
 /// ssh has ended before the executor said hello.
-fn unreached(code: Option<i32>, said: &[u8]) -> Trouble {
+fn unreached(code: Option<i32>, said: &str) -> Trouble {
     match code {
-        Some(SSH_FAILED) | None => Trouble::of_ssh(&String::from_utf8_lossy(said)),
-        Some(status) => {
-            let last = last_words(said);
-            Trouble::there(format!("its shell runs no commands: exit {status} {last:?}"))
-        }
+        Some(SSH_FAILED) | None => Trouble::of_ssh(said),
+        Some(status) => Trouble::of_shell(status, said),
     }
 }
 
 /// ssh has ended while the command ran, and its end was not told.
-fn lost(code: Option<i32>, said: &[u8]) -> Trouble {
+fn lost(code: Option<i32>, said: &str) -> Trouble {
     let text = match code {
         // The words before may be the command's.
-        Some(SSH_FAILED) | None => last_words(said),
+        Some(SSH_FAILED) | None => last_line(said),
         Some(status) => format!("what watches the command there ended with {status}"),
     };
     Trouble::new(Why::Lost, text)
-}
-
-/// Returns the last line that is not blank, fit to be shown.
-fn last_words(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
-    words::tame(last.unwrap_or_default(), LONGEST)
 }

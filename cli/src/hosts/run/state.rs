@@ -157,8 +157,7 @@ impl State {
         let all = limits.all.filter(|limit| now >= *limit);
         match &self.stage {
             Stage::Connecting { since } if over(*since, limits.reach) => {
-                let trouble = Trouble::new(Why::Timeout, "connected, but no shell answers");
-                Some(Act::GiveUp(End::Trouble(trouble)))
+                Some(Act::GiveUp(End::Trouble(Trouble::no_shell())))
             }
             Stage::Waiting | Stage::Connecting { .. } if all.is_some() => {
                 let trouble = Trouble::new(Why::Timeout, "not begun when the time for all was over");
