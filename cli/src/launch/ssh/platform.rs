@@ -11,6 +11,8 @@ use crate::hosts::sum::{Sum, Summing};
 use crate::sweep::shown;
 use crate::words;
 
+/// Before the checksum in the name of a copy.
+const COPY: &str = "flockwork-";
 /// As much of a program as tells what it is for.
 const HEAD: u64 = 20;
 
@@ -49,8 +51,15 @@ impl Program {
 
     /// Returns the name of its copies. It bears the checksum, so a newer program never replaces one that runs.
     pub(crate) fn copy_name(&self) -> String {
-        format!("flockwork-{}", self.sum.short())
+        format!("{COPY}{}", self.sum.short())
     }
+}
+
+/// Says whether a path is that of a copy: its name bears a checksum.
+pub(crate) fn is_copy(program: &str) -> bool {
+    let name = Path::new(program).file_name().and_then(|name| name.to_str());
+    let sum = name.and_then(|name| name.strip_prefix(COPY));
+    sum.is_some_and(|sum| sum.len() == 16 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Reads a file to its end: its first bytes, its size, its checksum.
@@ -182,7 +191,8 @@ mod tests {
             Some(format!("Linux-{}", std::env::consts::ARCH)),
             "this test runs on Linux"
         );
-        assert_eq!(own.copy_name().len(), 26);
+        assert!(is_copy(&format!("/home/ana/{}", own.copy_name())));
+        assert!(!is_copy("/usr/bin/flockwork-0.1.0") && !is_copy("/usr/bin/flockwork"));
         assert_eq!(platform_of(b"#!/bin/sh\necho a script that is long"), None);
     }
 
