@@ -191,7 +191,7 @@ impl Launches {
         file.write_all(&bytes)?;
         // Others of a group store read it as they read the rest.
         file.as_file()
-            .set_permissions(fs::metadata(&self.0)?.permissions_of_files())?;
+            .set_permissions(of_files(&fs::metadata(&self.0)?))?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|refused| refused.error)?;
         File::open(&self.0)?.sync_all()
@@ -334,16 +334,10 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-trait OfFiles {
-    fn permissions_of_files(&self) -> fs::Permissions;
-}
-
-impl OfFiles for fs::Metadata {
-    /// Those of the directory, without the right to search.
-    fn permissions_of_files(&self) -> fs::Permissions {
-        use std::os::unix::fs::PermissionsExt;
-        fs::Permissions::from_mode(self.permissions().mode() & 0o666)
-    }
+/// Returns the permissions of files in a directory: its own, without the right to search.
+fn of_files(dir: &fs::Metadata) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(dir.permissions().mode() & 0o666)
 }
 
 fn user() -> String {
