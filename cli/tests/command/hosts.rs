@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::place::{Place, Running, Said, kill, lives, wait_until, wait_until_gone};
 
-/// A host's directory may hold: `fails`, what ssh says before it ends with 255; `spoils`, which changes what is copied;
-/// `cut`, at which the connection ends.
+/// A host's directory may hold: `fails`, what ssh says before it ends with 255; `hangs`, and it never connects; `spoils`,
+/// which changes what is copied; `cut`, at which the connection ends.
 const SSH: &str = r#"#!/bin/sh
 while [ "$1" != -- ]; do shift; done
 host=$2; shift 2
@@ -16,6 +16,7 @@ mkdir -p "$HOSTS/$host/home"; cd "$HOSTS/$host" || exit 255
 [ ! -e fails ] || { cat fails >&2; exit 255; }
 export HOME="$PWD/home" TMPDIR="$PWD"
 echo $$ >pid
+[ ! -e hangs ] || exec sleep 1000
 echo 'Welcome, this is no output of the command.'
 cd home
 [ ! -e ../spoils ] || exec sh -c "tr a b | $*"
@@ -324,6 +325,25 @@ fn an_interrupt_stops_all_of_it_and_so_does_a_broken_connection() {
         said.err
     );
     wait_until_gone(cmd);
+}
+
+#[test]
+fn hosts_that_had_not_begun_at_an_interrupt_say_so() {
+    let hosts = Hosts::new();
+    hosts.has("n1", "hangs", "");
+    let running = hosts.start(&[
+        "run", "-n", "n[1-2]", "--fanout", "1", "--grace", "1s", "--", "true",
+    ]);
+    hosts.pid("hosts/n1/pid");
+    kill(running.pid(), Signal::INT);
+    let said = running.end();
+    assert_eq!(said.code, 130, "{}", said.err);
+    assert!(said.err.contains("2 hosts: 2 stopped"), "{}", said.err);
+    assert_eq!(
+        hosts.read("out/n2/status"),
+        "stopped by a signal here, before it began\n"
+    );
+    assert!(!hosts.0.has("hosts/n2"), "nobody has connected to it");
 }
 
 #[test]

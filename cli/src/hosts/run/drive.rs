@@ -212,7 +212,8 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
         for runner in runners {
             match runner.state.stage {
                 Stage::Waiting => {
-                    runner.state.over(End::Unstopped(Cause::Signal));
+                    runner.state.over(End::Unbegun);
+                    self.tell_end(runner);
                 }
                 Stage::Connecting { .. } | Stage::Running { .. } => self.stop(runner, Cause::Signal),
                 _ => {}

@@ -42,6 +42,8 @@ pub(crate) enum End {
     Stopped(Cause, i32),
     /// It was told to stop, and nothing was heard of it.
     Unstopped(Cause),
+    /// A signal came here before it was connected to.
+    Unbegun,
     /// The host was not reached, or was lost.
     Trouble(Trouble),
     /// It fell silent, and the others had ended.

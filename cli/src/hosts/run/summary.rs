@@ -34,7 +34,7 @@ impl Row {
         match &self.end {
             End::Exit(0) => "ok",
             End::Exit(_) => "failed",
-            End::Stopped(Cause::Signal, _) | End::Unstopped(Cause::Signal) => "stopped",
+            End::Stopped(Cause::Signal, _) | End::Unstopped(Cause::Signal) | End::Unbegun => "stopped",
             End::Stopped(..) | End::Unstopped(_) => "timeout",
             End::Trouble(_) if self.began => "lost",
             End::Trouble(trouble) if matches!(trouble.why, Why::There | Why::Here) => "failed",
@@ -57,6 +57,7 @@ impl Row {
             End::Exit(status) => format!("exit {status}{}", signal(*status)),
             End::Stopped(why, status) => format!("{}, exit {status}{}", because(*why), signal(*status)),
             End::Unstopped(why) => format!("{}, and did not say that it has stopped", because(*why)),
+            End::Unbegun => format!("{}, before it began", because(Cause::Signal)),
             End::Trouble(trouble) => trouble.text(),
             End::Dead(silence) => format!("no sign for {}", times::short(*silence)),
         }
@@ -77,7 +78,7 @@ impl Row {
                 (order, word, trouble.why.text().to_owned(), None)
             }
             End::Dead(_) => (order, word, String::new(), None),
-            End::Trouble(_) | End::Unstopped(_) => (order, word, self.detail(), None),
+            End::Trouble(_) | End::Unstopped(_) | End::Unbegun => (order, word, self.detail(), None),
             _ => (order, word, self.detail(), Some(self.output)),
         }
     }
