@@ -23,6 +23,7 @@ mod steward;
 mod sweep;
 mod tally;
 mod task;
+mod token;
 mod torture;
 mod verbs;
 mod view;

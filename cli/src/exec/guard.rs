@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
+use crate::token::token;
+
 /// The variable by which a guard knows the processes that it is to end: tokens, with colons between them. A worker that
 /// is itself a command of another worker hands on the other's token too.
 pub(super) const TOKENS: &str = "FLOCKWORK_GUARD";
@@ -42,9 +44,7 @@ impl Guard {
     }
 
     fn start_as(program: &Path) -> io::Result<Guard> {
-        let mut random = [0; 16];
-        std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = token()?;
         // A scheduler sends TERM, or a warning, to all that it knows, before it kills them: the guard must stay for that. What is
         // ignored stays so in the program that follows. Descriptors that the worker was started with are closed.
         let script = "trap '' HUP INT TERM USR1 USR2 XCPU; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec \"$0\" guard \"$1\"";

@@ -8,6 +8,7 @@ pub(crate) mod process;
 pub(crate) mod range;
 pub(crate) mod run;
 pub(crate) mod ssh;
+pub(crate) mod sum;
 pub(crate) mod transfer;
 pub(crate) mod trouble;
 

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use super::trouble::{Trouble, Why};
+use super::process::{Heard, Talk};
+use super::trouble::{Trouble, Why, last_line};
 use super::{Host, Ssh};
-use crate::words;
 
 /// What a ping told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,9 @@ fn icmp(name: &str, until: Instant) -> Option<Result<Pong, Trouble>> {
         .args(["-n", "-c", "2", "-i", "0.2", "-W"])
         .arg(left.as_secs().max(1).to_string());
     command.args(["--", name]).env("LC_ALL", "C").stdin(Stdio::null());
-    let talk = super::process::Talk::start(command).ok()?;
+    let talk = Talk::start(command).ok()?;
     let mut said = String::new();
-    while let super::process::Heard::Line(line) = talk.hear(until) {
+    while let Heard::Line(line) = talk.hear(until) {
         said.push_str(&line);
         said.push('\n');
     }
@@ -68,7 +68,7 @@ fn understood(said: &str, stderr: &str) -> Option<Result<Pong, Trouble>> {
             _ => Err(Trouble::new(Why::Timeout, "no ping came back")),
         });
     }
-    let last = words::tame(stderr.lines().next_back().unwrap_or_default(), 160);
+    let last = last_line(stderr);
     if [
         "Name or service not known",
         "Temporary failure in name",

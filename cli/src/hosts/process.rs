@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
@@ -22,6 +23,30 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// How long its stderr is waited for, once it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Starts a program with a pipe for each of its streams, in a process group of its own: a signal of the terminal is for
+/// us to answer.
+///
+/// # Errors
+///
+/// If it cannot be started.
+pub(crate) fn start(mut command: Command) -> std::io::Result<Child> {
+    command
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+}
+
+/// Kills it, if it has not ended.
+pub(crate) fn kill(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        // It may have ended by itself just now.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
 
 /// A program that runs, with its streams.
 ///
@@ -57,20 +82,13 @@ pub(crate) struct Ended {
 }
 
 impl Talk {
-    /// Starts it, in a process group of its own: a signal of the terminal is for us to answer.
+    /// Starts it.
     ///
     /// # Errors
     ///
     /// If it cannot be started.
-    pub(crate) fn start(mut command: Command) -> std::io::Result<Talk> {
-        use std::os::unix::process::CommandExt;
-
-        command
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+    pub(crate) fn start(command: Command) -> std::io::Result<Talk> {
+        let mut child = start(command)?;
         let (sender, pieces) = channel();
         if let Some(mut stdout) = child.stdout.take() {
             std::thread::spawn(move || {
@@ -220,7 +238,7 @@ impl Talk {
             }
         }
         if status.is_none() {
-            self.kill();
+            kill(&mut self.child);
         }
         let stderr = self.stderr.take().and_then(|thread| {
             // A process that it has started may hold the pipe for ever: a shared connection, for one.
@@ -235,19 +253,11 @@ impl Talk {
             stderr: String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned(),
         }
     }
-
-    fn kill(&mut self) {
-        // It may have ended by itself just now.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.kill();
-        }
+        kill(&mut self.child);
     }
 }
 

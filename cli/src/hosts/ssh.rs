@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Host;
 use super::process::{Ended, Heard, Talk};
-use super::trouble::{SSH_FAILED, Trouble, Why};
+use super::trouble::{SSH_FAILED, Trouble, Why, last_line};
 use crate::args::SshFlags;
 use crate::words;
 
@@ -57,8 +57,7 @@ pub(crate) struct Place {
 impl Answer {
     /// Returns the last line of stderr, fit to be shown.
     pub(crate) fn last_words(&self) -> String {
-        let mut lines = self.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-        words::tame(lines.next_back().unwrap_or_default(), 160)
+        last_line(&self.stderr)
     }
 }
 
@@ -193,18 +192,15 @@ impl Ssh {
                 Heard::End => break,
                 Heard::Silence => {
                     talk.hush();
-                    return Err(Trouble::new(Why::Timeout, "connected, but no shell answers"));
+                    return Err(Trouble::no_shell());
                 }
             }
         }
         let ended = talk.end(until);
         Err(match code(&ended) {
             Some(SSH_FAILED) => Trouble::of_ssh(&ended.stderr),
-            None => Trouble::new(Why::Timeout, "connected, but no shell answers"),
-            Some(status) => {
-                let said = words::tame(ended.stderr.lines().next_back().unwrap_or_default(), 160);
-                Trouble::there(format!("its shell runs no commands: exit {status} {said:?}"))
-            }
+            None => Trouble::no_shell(),
+            Some(status) => Trouble::of_shell(status, &ended.stderr),
         })
     }
 

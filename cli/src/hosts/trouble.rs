@@ -118,13 +118,22 @@ impl Trouble {
         } else {
             Why::Lost
         };
-        let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty());
         // The warning about a changed key is long, and its last line says the least.
-        let line = match why {
-            Why::KeyChanged => None,
-            _ => lines.next_back(),
-        };
-        Trouble::new(why, words::tame(line.unwrap_or_default(), LONGEST))
+        match why {
+            Why::KeyChanged => Trouble::new(why, ""),
+            _ => Trouble::new(why, last_line(stderr)),
+        }
+    }
+
+    /// The login worked, and then nothing came.
+    pub(crate) fn no_shell() -> Trouble {
+        Trouble::new(Why::Timeout, "connected, but no shell answers")
+    }
+
+    /// The user's shell there has ended with this status before it ran anything.
+    pub(crate) fn of_shell(status: i32, stderr: &str) -> Trouble {
+        let said = last_line(stderr);
+        Trouble::there(format!("its shell runs no commands: exit {status} {said:?}"))
     }
 
     /// Returns it in one line.
@@ -135,6 +144,12 @@ impl Trouble {
             (why, detail) => format!("{} ({detail})", why.text()),
         }
     }
+}
+
+/// Returns the last line that is not blank, fit to be shown.
+pub(crate) fn last_line(said: &str) -> String {
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+    words::tame(last.unwrap_or_default(), LONGEST)
 }
 
 #[cfg(test)]

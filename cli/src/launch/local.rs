@@ -80,7 +80,7 @@ pub(crate) fn start(launches: &Launches, draft: &Draft<'_>) -> Result<Started, F
 fn begin(record: &Record, log: &str, notes: &mut Notes) -> io::Result<Child> {
     let store = Path::new(&record.asked.store);
     let output = File::options().append(true).create(true).open(store.join(log))?;
-    let child = Command::new(&record.asked.program)
+    let mut child = Command::new(&record.asked.program)
         .args(record.asked.words(record.engine, None))
         .arg("--detached")
         .env("FLOCKWORK_JOB", format!("local {}", record.number))
@@ -92,11 +92,17 @@ fn begin(record: &Record, log: &str, notes: &mut Notes) -> io::Result<Child> {
         .spawn()?;
     // One that has ended already is told of later.
     if let Some(process) = Process::of(child.id()) {
-        notes.add(&Note::Started {
+        let note = Note::Started {
             at: ago::now(),
             process,
             log: log.to_owned(),
-        })?;
+        };
+        if let Err(error) = notes.add(&note) {
+            // Neither `--status` nor `--stop` would ever find it. It may have ended by itself just now.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
     }
     Ok(child)
 }
@@ -149,5 +155,38 @@ pub(crate) fn begin_session() -> Result<(), Failed> {
             format!("cannot begin a session: {error}"),
             None,
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::Engine;
+    use crate::launch::records::tests::record;
+
+    /// The processes that run in a directory.
+    fn running_in(dir: &Path) -> Vec<String> {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let here = processes.filter(|entry| {
+            std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == dir.canonicalize().unwrap())
+        });
+        here.map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_worker_that_cannot_be_recorded_does_not_run() {
+        let place = tempfile::tempdir().unwrap();
+        let store = place.path().to_str().unwrap();
+        make_logs(place.path()).unwrap();
+        // What a shell finds when it is started as `sh worker STORE`.
+        std::fs::write(place.path().join("worker"), "exec sleep 1000\n").unwrap();
+        let mut record = record(1, 1, None);
+        record.engine = Engine::Local;
+        record.asked.program = "/bin/sh".to_owned();
+        record.asked.store = store.to_owned();
+        let error = begin(&record, "logs/x", &mut Notes::full()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(running_in(place.path()), Vec::<String>::new());
     }
 }

@@ -27,6 +27,7 @@ use super::{Engine, cap};
 use crate::listing;
 use crate::output::ago;
 use crate::sweep::shown;
+use crate::token::token;
 
 const DIR: &str = "launch";
 const SCHEMA: &str = "flockwork.launch/1";
@@ -121,7 +122,11 @@ impl Launches {
     /// If there would be more workers than its cap allows, or the records cannot be read or written.
     pub(crate) fn publish(&self, draft: &Draft<'_>) -> Result<Record, Failed> {
         self.make().map_err(|error| failed("make", &self.0, &error))?;
-        let (at, user, token) = (ago::now(), user(), token());
+        let token = token().map_err(|error| {
+            let text = format!("cannot tell this launch from others: {error}");
+            Failed::new(NOT_OK, text, None)
+        })?;
+        let (at, user) = (ago::now(), user());
         let by = format!("{}:{}", super::process::host_name(), std::process::id());
         let mut looks = 0;
         loop {
@@ -186,7 +191,7 @@ impl Launches {
         file.write_all(&bytes)?;
         // Others of a group store read it as they read the rest.
         file.as_file()
-            .set_permissions(fs::metadata(&self.0)?.permissions_of_files())?;
+            .set_permissions(of_files(&fs::metadata(&self.0)?))?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|refused| refused.error)?;
         File::open(&self.0)?.sync_all()
@@ -329,22 +334,10 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-trait OfFiles {
-    fn permissions_of_files(&self) -> fs::Permissions;
-}
-
-impl OfFiles for fs::Metadata {
-    /// Those of the directory, without the right to search.
-    fn permissions_of_files(&self) -> fs::Permissions {
-        use std::os::unix::fs::PermissionsExt;
-        fs::Permissions::from_mode(self.permissions().mode() & 0o666)
-    }
-}
-
-fn token() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    // The standard library's own source of randomness.
-    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
+/// Returns the permissions of files in a directory: its own, without the right to search.
+fn of_files(dir: &fs::Metadata) -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(dir.permissions().mode() & 0o666)
 }
 
 fn user() -> String {

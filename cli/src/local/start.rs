@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use flockwork::app::exit::{Failed, NOT_OK};
 
 use super::state::{Service, States};
+use crate::token::token;
 
 /// Starts the service of a port.
 ///
@@ -56,11 +57,4 @@ pub(crate) fn start(
     };
     states.put(&service)?;
     Ok(service)
-}
-
-fn token() -> std::io::Result<String> {
-    use std::io::Read;
-    let mut random = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -104,9 +104,7 @@ fn a_command_that_is_killed_is_named_with_its_signal() {
 #[test]
 fn a_program_that_went_away_is_told_for_each_task() {
     let place = Place::new();
-    place.write("gone.sh", "#!/bin/sh\n");
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(place.path("gone.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.write_program("gone.sh", "#!/bin/sh\n");
     place.ok(&[
         "submit",
         STORE,

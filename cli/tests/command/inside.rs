@@ -204,8 +204,7 @@ fn an_attempt_has_a_directory_that_is_private_and_goes_away() {
 fn all_tasks_can_run_in_one_directory() {
     let place = Place::new();
     std::fs::create_dir(place.path("work")).unwrap();
-    place.write("work/tool.sh", "#!/bin/sh\necho $1 > out.$1\n");
-    std::fs::set_permissions(place.path("work/tool.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.write_program("work/tool.sh", "#!/bin/sh\necho $1 > out.$1\n");
     let said = place.sweep("1..3", &["--cwd", "work"], &["./work/tool.sh", "{a}"]);
     assert_eq!(said.code, 2, "it is meant from there: {}", said.err);
     let said = place.sweep("1..3", &["--cwd", "work"], &["./tool.sh", "{a}"]);

@@ -11,12 +11,9 @@ const PROGRAM: &str =
 
 /// A place with the table and the program.
 fn place() -> Place {
-    use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     place.write("t.txt", TABLE);
-    place.write("sim.sh", PROGRAM);
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(place.path("sim.sh"), mode).unwrap();
+    place.write_program("sim.sh", PROGRAM);
     place
 }
 

@@ -1,4 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -38,8 +37,7 @@ impl Site {
             })
             .unwrap();
         let here = place.path("").display().to_string();
-        place.write("ssh", SSH.replace("PLACE/", &here));
-        std::fs::set_permissions(place.path("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        place.write_program("ssh", &SSH.replace("PLACE/", &here));
         Site(place)
     }
 

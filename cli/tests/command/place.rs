@@ -1,7 +1,8 @@
 //! A directory to work in, the command run there with a clean environment, and what it said.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -58,6 +59,12 @@ impl Place {
 
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// Writes a file that can be run.
+    pub(crate) fn write_program(&self, name: &str, text: &str) {
+        self.write(name, text);
+        std::fs::set_permissions(self.path(name), Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
@@ -281,10 +288,10 @@ impl Running {
         }
     }
 
-    fn err_so_far(&mut self) -> String {
-        self.err.rewind().unwrap();
-        let mut err = Vec::new();
-        self.err.read_to_end(&mut err).unwrap();
+    /// What it has said on stderr until now. It goes on where it was: the place in the file is its own too.
+    pub(crate) fn err_so_far(&self) -> String {
+        let mut err = vec![0; usize::try_from(self.err.metadata().unwrap().len()).unwrap()];
+        self.err.read_exact_at(&mut err, 0).unwrap();
         String::from_utf8_lossy(&err).into_owned()
     }
 }

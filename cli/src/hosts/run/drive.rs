@@ -6,105 +6,17 @@ use flockwork::app::exit::Failed;
 use flockwork::app::times;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::files::Place;
 use super::frame::{Frames, Part};
-use super::kept::Kept;
 use super::link::{Channel, Link};
-use super::state::{Act, Cause, End, Limits, Stage, State};
-use super::summary::Row;
-use super::view::{Drawn, View};
-use crate::hosts::trouble::{SSH_FAILED, Why};
-use crate::hosts::{Host, Trouble};
+use super::runner::Runner;
+use super::state::{Act, Cause, End, Limits, Stage};
+use super::view::View;
+use crate::hosts::Trouble;
+use crate::hosts::trouble::Why;
 use crate::signals::Caught;
 
 /// It is looked for what is due at least so often.
 const TICK: Duration = Duration::from_millis(100);
-/// As much of what ssh itself says is kept.
-const SAID: usize = 4 << 10;
-
-/// A host with all that belongs to it.
-#[derive(Debug)]
-pub(crate) struct Runner<'a> {
-    pub(crate) host: &'a Host,
-    pub(crate) place: Option<Place>,
-    pub(crate) state: State,
-    pub(crate) kept: Kept,
-    link: Option<Link>,
-    out: Frames,
-    err: Frames,
-    /// Whether the executor has said hello on stdout; what came before is none of the command's.
-    greeted: (bool, bool),
-    /// Whether the executor has said on stdout that all of it was written.
-    is_written: bool,
-    /// The end of what came on stderr when no command ran: words of ssh.
-    said: Vec<u8>,
-}
-
-impl<'a> Runner<'a> {
-    pub(crate) fn new(host: &'a Host, token: &str, kept: Kept) -> Runner<'a> {
-        Runner {
-            host,
-            place: None,
-            state: State::new(),
-            kept,
-            link: None,
-            out: Frames::new(token),
-            err: Frames::new(token),
-            greeted: (false, false),
-            is_written: false,
-            said: Vec::new(),
-        }
-    }
-
-    fn drawn(&self, now: Duration) -> Drawn {
-        let word = match &self.state.stage {
-            _ if self.state.is_dead() => "dead",
-            Stage::Waiting => "waiting",
-            Stage::Connecting { .. } => "connect",
-            Stage::Running { .. } => "running",
-            Stage::Stopping { .. } => "stopping",
-            Stage::Ending { .. } => "ending",
-            Stage::Over(_) => self.row().word(),
-        };
-        let until = self.state.ended.unwrap_or(now);
-        let row = self.row();
-        // Who did not end well is drawn with the reason.
-        let last = match &self.state.stage {
-            Stage::Over(end) if *end != End::Exit(0) => row.detail(),
-            _ => row.last,
-        };
-        Drawn {
-            host: self.host.name.clone(),
-            word,
-            since: self.state.began.map(|began| until.saturating_sub(began)),
-            last,
-            is_over: matches!(self.state.stage, Stage::Over(_)),
-        }
-    }
-
-    /// Returns what the summary needs.
-    pub(crate) fn row(&self) -> Row {
-        let end = match &self.state.stage {
-            Stage::Over(end) | Stage::Ending { end, .. } => end.clone(),
-            _ => End::Trouble(Trouble::new(Why::Lost, "")),
-        };
-        let (out, err) = (&self.kept.out, &self.kept.err);
-        // Who fails says why on stderr.
-        let told = match (end == End::Exit(0) || err.last.is_empty()) && !out.last.is_empty() {
-            true => out,
-            false => err,
-        };
-        Row {
-            host: self.host.name.clone(),
-            end,
-            began: self.state.began.is_some(),
-            output: (out.sha256(), err.sha256()),
-            lines: told.count,
-            last: String::from_utf8_lossy(&told.last).into_owned(),
-        }
-    }
-}
-
 /// What all hosts share.
 pub(crate) struct Driver<'a, Start: Fn(&Runner<'_>) -> std::process::Command> {
     pub(crate) limits: &'a Limits,
@@ -200,18 +112,12 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
                 runner.host.name
             ));
         }
-        let mut frames = match channel {
-            Channel::Out => std::mem::replace(&mut runner.out, Frames::new("")),
-            Channel::Err => std::mem::replace(&mut runner.err, Frames::new("")),
-        };
         let mut shown = Vec::new();
+        let mut frames = take_frames(runner, channel);
         frames.feed(&piece[..count], |part| {
             self.part(runner, channel, part, now, &mut shown);
         });
-        match channel {
-            Channel::Out => runner.out = frames,
-            Channel::Err => runner.err = frames,
-        }
+        runner.side(channel).frames = frames;
         self.view.show(channel, &shown)
     }
 
@@ -224,21 +130,15 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
         shown: &mut Vec<u8>,
     ) {
         match (part, channel) {
-            (Part::Word("hello"), Channel::Out) => runner.greeted.0 = true,
-            (Part::Word("hello"), Channel::Err) => runner.greeted.1 = true,
-            (Part::Word("end"), Channel::Out) => runner.is_written = true,
-            (Part::Word(_), Channel::Out) => {}
+            (Part::Word("hello"), _) => runner.side(channel).is_greeted = true,
+            (Part::Word(word), Channel::Out) => runner.is_written |= word == "end",
             (Part::Word(word), Channel::Err) => runner.state.word(word, now),
-            (Part::Data(bytes), Channel::Out) if runner.greeted.0 => {
-                self.keep(runner, channel, bytes, shown);
-            }
-            // What the files of a shell write.
-            (Part::Data(_), Channel::Out) => {}
-            (Part::Data(bytes), Channel::Err) => {
-                runner.said.extend_from_slice(bytes);
-                let more = runner.said.len().saturating_sub(SAID);
-                runner.said.drain(..more);
-                if runner.greeted.1 {
+            (Part::Data(bytes), _) => {
+                if channel == Channel::Err {
+                    runner.heard_on_stderr(bytes);
+                }
+                // Before that it is what the files of a shell write, or ssh.
+                if runner.side(channel).is_greeted {
                     self.keep(runner, channel, bytes, shown);
                 }
             }
@@ -247,17 +147,11 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
 
     fn keep(&mut self, runner: &mut Runner<'_>, channel: Channel, bytes: &[u8], shown: &mut Vec<u8>) {
         let (view, name) = (&*self.view, &runner.host.name);
-        let (stream, file) = match channel {
-            Channel::Out => (&mut runner.kept.out, "stdout"),
-            Channel::Err => (&mut runner.kept.err, "stderr"),
-        };
-        let kept = stream.feed(bytes, |line| {
-            if view.is_live() {
-                view.add(shown, channel, name, line);
-            }
-        });
+        let stream = runner.kept.stream(channel);
+        let kept = stream.feed(bytes, |line| view.add(shown, channel, name, line));
         if let Err(error) = kept {
             self.has_lost_output = true;
+            let file = channel.name();
             let line =
                 format!("error: cannot keep the {file} of {name}: {error}; it is not kept from here on");
             self.view.event(&line);
@@ -276,12 +170,7 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
             // A process that ssh has left behind may hold the streams for ever; what is in them is read first.
             && is_read(runner)
         {
-            let end = match &runner.state.stage {
-                Stage::Ending { end, .. } => end.clone(),
-                Stage::Stopping { why, .. } if runner.greeted.1 => End::Unstopped(*why),
-                Stage::Connecting { .. } => End::Trouble(unreached(status.code(), &runner.said)),
-                _ => End::Trouble(lost(status.code(), &runner.said)),
-            };
+            let end = runner.end_of_ssh(status.code());
             return self.over(runner, end);
         }
         if let Stage::Ending { end, .. } = &runner.state.stage
@@ -323,7 +212,8 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
         for runner in runners {
             match runner.state.stage {
                 Stage::Waiting => {
-                    runner.state.over(End::Unstopped(Cause::Signal));
+                    runner.state.over(End::Unbegun);
+                    self.tell_end(runner);
                 }
                 Stage::Connecting { .. } | Stage::Running { .. } => self.stop(runner, Cause::Signal),
                 _ => {}
@@ -338,21 +228,11 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
         let now = self.now();
         for channel in [Channel::Out, Channel::Err] {
             shown.clear();
-            let mut frames = match channel {
-                Channel::Out => std::mem::replace(&mut runner.out, Frames::new("")),
-                Channel::Err => std::mem::replace(&mut runner.err, Frames::new("")),
-            };
+            let mut frames = take_frames(runner, channel);
             frames.end(|part| self.part(runner, channel, part, now, &mut shown));
             let (view, name) = (&*self.view, &runner.host.name);
-            let stream = match channel {
-                Channel::Out => &mut runner.kept.out,
-                Channel::Err => &mut runner.kept.err,
-            };
-            stream.end(|line| {
-                if view.is_live() {
-                    view.add(&mut shown, channel, name, line);
-                }
-            });
+            let stream = runner.kept.stream(channel);
+            stream.end(|line| view.add(&mut shown, channel, name, line));
             self.view.show(channel, &shown)?;
         }
         runner.link = None;
@@ -380,6 +260,11 @@ impl<Start: Fn(&Runner<'_>) -> std::process::Command> Driver<'_, Start> {
     }
 }
 
+/// Takes the frames of a stream out of the runner, which they change by what is in them.
+fn take_frames(runner: &mut Runner<'_>, channel: Channel) -> Frames {
+    std::mem::replace(&mut runner.side(channel).frames, Frames::new(""))
+}
+
 /// Waits until something is in a stream, at most so long, and returns in which.
 fn ready(runners: &[Runner<'_>], limit: Duration) -> Vec<(usize, Channel)> {
     let mut places = Vec::new();
@@ -404,35 +289,4 @@ fn ready(runners: &[Runner<'_>], limit: Duration) -> Vec<(usize, Channel)> {
 /// Says whether nothing that has come is unread.
 fn is_read(runner: &Runner<'_>) -> bool {
     ready(std::slice::from_ref(runner), Duration::ZERO).is_empty()
-}
-
-/// ssh has ended before the executor said hello.
-fn unreached(code: Option<i32>, said: &[u8]) -> Trouble {
-    let said = String::from_utf8_lossy(said);
-    match code {
-        Some(SSH_FAILED) | None => Trouble::of_ssh(&said),
-        Some(status) => {
-            let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
-            let last = crate::words::tame(last.unwrap_or_default(), 160);
-            Trouble::there(format!("its shell runs no commands: exit {status} {last:?}"))
-        }
-    }
-}
-
-/// ssh has ended while the command ran, and its end was not told.
-fn lost(code: Option<i32>, said: &[u8]) -> Trouble {
-    let said = String::from_utf8_lossy(said);
-    let last = said
-        .lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty())
-        .unwrap_or_default();
-    match code {
-        // The words before may be the command's.
-        Some(SSH_FAILED) | None => Trouble::new(Why::Lost, crate::words::tame(last, 160)),
-        Some(status) => Trouble::new(
-            Why::Lost,
-            format!("what watches the command there ended with {status}"),
-        ),
-    }
 }

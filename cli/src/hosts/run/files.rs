@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flockwork::app::exit::Failed;
-use sha2::{Digest, Sha256};
 
 use crate::hosts::ssh::finish;
+use crate::hosts::sum::{SH, Sum, Summing};
 use crate::hosts::trouble::Why;
 use crate::hosts::{Host, Ssh, Trouble};
 use crate::signals::Caught;
@@ -21,12 +21,10 @@ const STEP: Duration = Duration::from_secs(30);
 /// Makes the directory and tells where it is: `$1`, or a private one.
 const PREPARE: &str = "if [ -n \"$1\" ]; then mkdir -p -- \"$1\" && cd -- \"$1\"; \
     else umask 077; d=$(mktemp -d \"${TMPDIR:-/tmp}/flockwork.XXXXXX\") && cd \"$d\"; fi && pwd -P";
-/// Takes a file from stdin: `$1` the directory, `$2` the name, `$3` its SHA-256, `$4` what cksum says, `$5` its mode. What
-/// is not whole never has the name.
+/// Takes a file from stdin, after [`SH`]: `$1` the directory, `$2` the name, `$3` its SHA-256, `$4` what cksum says, `$5`
+/// its mode. What is not whole never has the name.
 const TAKE: &str = "f=$1/.flockwork-$$.part; trap 'rm -f -- \"$f\"' EXIT; cat >\"$f\" || exit 1; \
-    if command -v sha256sum >/dev/null 2>&1; then s=$(sha256sum <\"$f\") w=$3; \
-    elif command -v shasum >/dev/null 2>&1; then s=$(shasum -a 256 <\"$f\") w=$3; \
-    else s=$(cksum <\"$f\") w=$4; fi; \
+    if s=$(sum <\"$f\"); then w=$3; else s=$(cksum <\"$f\") w=$4; fi; \
     case $s in \"$w\"*) ;; *) echo 'the checksum differs' >&2; exit 1;; esac; \
     chmod \"$5\" \"$f\" && mv -f -- \"$f\" \"$1/$2\"";
 const REMOVE: &str = "rm -rf -- \"$1\"";
@@ -36,7 +34,7 @@ const REMOVE: &str = "rm -rf -- \"$1\"";
 pub(crate) struct Source {
     path: PathBuf,
     pub(crate) name: String,
-    sha256: String,
+    sum: Sum,
     cksum: String,
     mode: &'static str,
 }
@@ -61,20 +59,20 @@ impl Source {
         if !about.is_file() {
             return Err(failed(&"it is no file"));
         }
-        let (mut sha, mut crc, mut piece) = (Sha256::new(), Cksum::default(), vec![0; 64 << 10]);
+        let (mut summing, mut crc, mut piece) = (Summing::default(), Cksum::default(), vec![0; 64 << 10]);
         loop {
             let count = file.read(&mut piece).map_err(|error| failed(&error))?;
             if count == 0 {
                 break;
             }
-            sha.update(&piece[..count]);
+            summing.add(&piece[..count]);
             crc.update(&piece[..count]);
         }
         let runs = executable || about.permissions().mode() & 0o100 != 0;
         Ok(Source {
             path: path.to_owned(),
             name: name.to_owned(),
-            sha256: hex(&sha.finalize()),
+            sum: summing.end(),
             cksum: crc.text(),
             mode: if runs { "755" } else { "644" },
         })
@@ -136,11 +134,9 @@ fn send(ssh: &Ssh, host: &Host, dir: &str, file: &Source, caught: &Caught) -> Re
         )
     };
     let opened = File::open(&file.path).map_err(here)?;
-    let mut talk = ssh.talk(
-        host,
-        TAKE,
-        &[dir, &file.name, &file.sha256, &file.cksum, file.mode],
-    )?;
+    let sum = file.sum.to_string();
+    let arguments = [dir, &file.name, &sum, &file.cksum, file.mode];
+    let mut talk = ssh.talk(host, &format!("{SH}{TAKE}"), &arguments)?;
     let said = talk.say(Unless { file: opened, caught });
     if caught.code().is_some() {
         return Err(Trouble::new(Why::Here, "interrupted"));
@@ -170,11 +166,6 @@ impl Read for Unless<'_> {
             None => self.file.read(into),
         }
     }
-}
-
-/// Writes bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The checksum that POSIX has everywhere.
@@ -219,7 +210,7 @@ mod tests {
         let path = place.path().join("x y");
         std::fs::write(&path, "hello\nworld").unwrap();
         let source = Source::read(&path, false).unwrap();
-        for (program, told) in [("sha256sum", &source.sha256), ("cksum", &source.cksum)] {
+        for (program, told) in [("sha256sum", &source.sum.to_string()), ("cksum", &source.cksum)] {
             let file = File::open(&path).unwrap();
             let said = std::process::Command::new(program).stdin(file).output().unwrap();
             let said = String::from_utf8(said.stdout).unwrap();
@@ -228,5 +219,47 @@ mod tests {
         assert_eq!((source.name.as_str(), source.mode), ("x y", "644"));
         assert_eq!(Source::read(&path, true).unwrap().mode, "755");
         assert!(Source::read(place.path(), false).is_err());
+    }
+
+    /// Takes a file there as hosts do that have these programs only; says whether it is there then.
+    fn is_taken(programs: &[&str], sum: &str, cksum: &str) -> bool {
+        let place = tempfile::tempdir().unwrap();
+        let (bin, dir) = (place.path().join("bin"), place.path().join("dir"));
+        std::fs::create_dir(&bin).unwrap();
+        std::fs::create_dir(&dir).unwrap();
+        for program in programs.iter().chain(&["cat", "chmod", "mv", "rm"]) {
+            let path = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+                .map(|dir| dir.join(program))
+                .find(|path| path.exists());
+            std::os::unix::fs::symlink(path.unwrap(), bin.join(program)).unwrap();
+        }
+        let source = place.path().join("source");
+        std::fs::write(&source, "hello\n").unwrap();
+        let status = std::process::Command::new("/bin/sh")
+            .args(["-c", &format!("{SH}{TAKE}"), "sh"])
+            .arg(&dir)
+            .args(["it", sum, cksum, "644"])
+            .env("PATH", &bin)
+            .stdin(File::open(&source).unwrap())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        let names: Vec<_> = std::fs::read_dir(&dir).unwrap().collect();
+        let is_there = dir.join("it").exists();
+        assert_eq!((status.success(), names.len()), (is_there, usize::from(is_there)));
+        is_there
+    }
+
+    #[test]
+    fn a_file_is_taken_if_either_checksum_is_right() {
+        let sum = Sum::of(b"hello\n").to_string();
+        let mut crc = Cksum::default();
+        crc.update(b"hello\n");
+        let (cksum, wrong) = (crc.text(), Sum::of(b"").to_string());
+        assert!(is_taken(&["sha256sum", "cksum"], &sum, ""));
+        assert!(!is_taken(&["sha256sum", "cksum"], &wrong, &cksum));
+        assert!(is_taken(&["cksum"], &wrong, &cksum));
+        assert!(!is_taken(&["cksum"], &sum, "1 6"));
+        assert!(!is_taken(&[], &sum, &cksum), "nothing tells");
     }
 }

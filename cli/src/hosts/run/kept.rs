@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use super::files::hex;
 use super::lines::Lines;
+use super::link::Channel;
+use crate::hosts::sum::{Sum, Summing};
 
 /// As much of a line as is kept for the summary.
 const LONGEST: usize = 400;
@@ -16,7 +15,7 @@ const LONGEST: usize = 400;
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     file: Option<File>,
-    sha: Sha256,
+    summing: Summing,
     lines: Lines,
     pub(crate) bytes: u64,
     pub(crate) count: u64,
@@ -32,7 +31,7 @@ impl Stream {
     /// If the file cannot be written; from then on it is not written any more.
     pub(crate) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) -> std::io::Result<()> {
         self.bytes += bytes.len() as u64;
-        self.sha.update(bytes);
+        self.summing.add(bytes);
         let (count, last) = (&mut self.count, &mut self.last);
         self.lines.feed(bytes, |text| {
             note(text, count, last);
@@ -58,9 +57,9 @@ impl Stream {
         self.file = None;
     }
 
-    /// Returns the SHA-256 of all that came so far.
-    pub(crate) fn sha256(&self) -> String {
-        hex(&self.sha.clone().finalize())
+    /// Returns the checksum of all that came so far.
+    pub(crate) fn sum(&self) -> Sum {
+        self.summing.clone().end()
     }
 }
 
@@ -97,8 +96,8 @@ impl Kept {
             }
             _ => {}
         }
-        let stream = |name: &str| {
-            let path = dir.join(name);
+        let stream = |channel: Channel| {
+            let path = dir.join(channel.name());
             let file = File::create(&path).map_err(at(path))?;
             Ok(Stream {
                 file: Some(file),
@@ -106,10 +105,18 @@ impl Kept {
             })
         };
         Ok(Kept {
-            out: stream("stdout")?,
-            err: stream("stderr")?,
+            out: stream(Channel::Out)?,
+            err: stream(Channel::Err)?,
             dir: Some(dir),
         })
+    }
+
+    /// Returns one of the two streams.
+    pub(crate) fn stream(&mut self, channel: Channel) -> &mut Stream {
+        match channel {
+            Channel::Out => &mut self.out,
+            Channel::Err => &mut self.err,
+        }
     }
 
     /// Writes how it ended, in two stages.

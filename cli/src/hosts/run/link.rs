@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus};
+
+use crate::hosts::process;
 
 /// As much is read at once from a stream, so that no host keeps the others waiting.
 const PIECE: usize = 64 << 10;
@@ -13,6 +15,16 @@ const PIECE: usize = 64 << 10;
 pub(crate) enum Channel {
     Out,
     Err,
+}
+
+impl Channel {
+    /// Returns what it is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Channel::Out => "stdout",
+            Channel::Err => "stderr",
+        }
+    }
 }
 
 /// A connection.
@@ -27,20 +39,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Starts it, in a process group of its own: a signal of the terminal is for us to answer.
+    /// Starts it.
     ///
     /// # Errors
     ///
     /// If the program cannot be started.
-    pub(crate) fn start(mut command: Command) -> std::io::Result<Link> {
-        use std::os::unix::process::CommandExt;
-
-        command
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+    pub(crate) fn start(command: Command) -> std::io::Result<Link> {
+        let mut child = process::start(command)?;
         Ok(Link {
             stdin: child.stdin.take(),
             out: child.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe))),
@@ -88,10 +93,6 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            // It may have ended by itself just now.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        process::kill(&mut self.child);
     }
 }

@@ -10,6 +10,7 @@ mod frame;
 mod kept;
 mod lines;
 mod link;
+mod runner;
 mod state;
 mod summary;
 mod view;
@@ -20,9 +21,10 @@ use std::time::{Duration, Instant};
 use flockwork::app::exit::{Failed, NOT_OK};
 use flockwork::app::times;
 
-use self::drive::{Driver, Runner};
+use self::drive::Driver;
 pub(crate) use self::files::Source;
 use self::kept::Kept;
+use self::runner::Runner;
 use self::state::End;
 pub(crate) use self::state::Limits;
 use self::summary::Row;
@@ -32,6 +34,7 @@ use self::view::View;
 use super::{Host, Ssh, fan};
 use crate::signals::Caught;
 use crate::sweep::shown;
+use crate::token::token;
 
 /// What runs there, readable; it is sent as one line.
 const EXECUTOR: &str = include_str!("executor.sh");
@@ -99,7 +102,10 @@ pub(crate) fn check(plan: &Plan) -> Result<(), Failed> {
 /// If something here cannot be made or written.
 pub(crate) fn run(plan: &Plan, copier: &Ssh, runner: &Ssh, caught: &Caught) -> Result<Ran, Failed> {
     let begun = Instant::now();
-    let token = token()?;
+    let token = token().map_err(|error| {
+        let text = format!("cannot tell our words from output: {error}");
+        Failed::new(NOT_OK, text, None)
+    })?;
     let mut view = View::new(plan.style);
     let mut runners = Vec::new();
     for host in &plan.hosts {
@@ -113,36 +119,9 @@ pub(crate) fn run(plan: &Plan, copier: &Ssh, runner: &Ssh, caught: &Caught) -> R
         copy(plan, copier, caught, &mut view, &mut runners);
     }
     let script = one_line(EXECUTOR);
-    let heartbeat = match plan.heartbeat.is_zero() {
-        true => 0,
-        // A host's `sleep` may take whole seconds only.
-        false => plan.heartbeat.as_secs().max(1),
-    };
-    let (heartbeat, grace) = (
-        heartbeat.to_string(),
-        plan.limits.grace.as_secs().max(1).to_string(),
-    );
     let start = |one: &Runner<'_>| {
-        let place = one.place.as_ref();
-        let dir = place.map_or("", |place| place.dir.as_str());
-        let removed = place
-            .filter(|place| place.temporary)
-            .map_or("", |place| place.dir.as_str());
-        let file = plan
-            .files
-            .first()
-            .map_or_else(String::new, |file| format!("{dir}/{}", file.name));
-        let words = argv::words(&plan.words, plan.shell, &one.host.name, &file);
-        let mut arguments = vec![
-            &token,
-            heartbeat.as_str(),
-            &grace,
-            dir,
-            removed,
-            &one.host.name,
-            &file,
-        ];
-        arguments.extend(words.iter().map(String::as_str));
+        let arguments = arguments(plan, one, &token);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         runner.command(one.host, &script, &arguments)
     };
     let mut driver = Driver {
@@ -157,23 +136,57 @@ pub(crate) fn run(plan: &Plan, copier: &Ssh, runner: &Ssh, caught: &Caught) -> R
     driver.run(&mut runners)?;
     let has_lost_output = driver.has_lost_output;
     tidy_up(plan, copier, &runners);
-    let outcomes = runners.iter().map(|runner| Outcome {
-        row: runner.row(),
-        pid: runner.state.pid,
-        ran: runner
-            .state
-            .began
-            .zip(runner.state.ended)
-            .map(|(began, ended)| ended.saturating_sub(began)),
-        stdout_bytes: runner.kept.out.bytes,
-        stderr_bytes: runner.kept.err.bytes,
-        dir: runner.kept.dir.clone(),
-    });
     Ok(Ran {
-        outcomes: outcomes.collect(),
+        outcomes: runners.iter().map(outcome).collect(),
         has_lost_output,
         took: begun.elapsed(),
     })
+}
+
+/// Returns what the executor on a host is given: its own arguments, then the words of the command.
+fn arguments(plan: &Plan, one: &Runner<'_>, token: &str) -> Vec<String> {
+    // A host's `sleep` may take whole seconds only.
+    let seconds = |time: Duration| time.as_secs().max(1).to_string();
+    let heartbeat = match plan.heartbeat.is_zero() {
+        true => "0".to_owned(),
+        false => seconds(plan.heartbeat),
+    };
+    let dir = one
+        .place
+        .as_ref()
+        .map_or_else(String::new, |place| place.dir.clone());
+    let removed = match &one.place {
+        Some(place) if place.temporary => dir.clone(),
+        _ => String::new(),
+    };
+    let file = match plan.files.first() {
+        Some(file) => format!("{dir}/{}", file.name),
+        None => String::new(),
+    };
+    let words = argv::words(&plan.words, plan.shell, &one.host.name, &file);
+    let mut arguments = vec![
+        token.to_owned(),
+        heartbeat,
+        seconds(plan.limits.grace),
+        dir,
+        removed,
+        one.host.name.clone(),
+        file,
+    ];
+    arguments.extend(words);
+    arguments
+}
+
+fn outcome(runner: &Runner<'_>) -> Outcome {
+    let times = runner.state.began.zip(runner.state.ended);
+    Outcome {
+        row: runner.row(),
+        pid: runner.state.pid,
+        ran: times.map(|(began, ended)| ended.saturating_sub(began)),
+        stdout_bytes: runner.kept.out.bytes,
+        stderr_bytes: runner.kept.err.bytes,
+        dir: runner.kept.dir.clone(),
+    }
 }
 
 /// Copies the files to all hosts; those where that fails are over.
@@ -223,16 +236,6 @@ fn one_line(script: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.starts_with('#'));
     lines.collect::<Vec<_>>().join(" ")
-}
-
-/// Returns a word that nobody else knows.
-fn token() -> Result<String, Failed> {
-    let mut bytes = [0; 16];
-    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    match filled {
-        Ok(count) if count == bytes.len() => Ok(files::hex(&bytes)),
-        _ => Err(Failed::new(NOT_OK, "the system gives no random numbers", None)),
-    }
 }
 
 fn cannot_keep(path: &std::path::Path, error: &std::io::Error) -> Failed {

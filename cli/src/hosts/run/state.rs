@@ -42,6 +42,8 @@ pub(crate) enum End {
     Stopped(Cause, i32),
     /// It was told to stop, and nothing was heard of it.
     Unstopped(Cause),
+    /// A signal came here before it was connected to.
+    Unbegun,
     /// The host was not reached, or was lost.
     Trouble(Trouble),
     /// It fell silent, and the others had ended.
@@ -157,8 +159,7 @@ impl State {
         let all = limits.all.filter(|limit| now >= *limit);
         match &self.stage {
             Stage::Connecting { since } if over(*since, limits.reach) => {
-                let trouble = Trouble::new(Why::Timeout, "connected, but no shell answers");
-                Some(Act::GiveUp(End::Trouble(trouble)))
+                Some(Act::GiveUp(End::Trouble(Trouble::no_shell())))
             }
             Stage::Waiting | Stage::Connecting { .. } if all.is_some() => {
                 let trouble = Trouble::new(Why::Timeout, "not begun when the time for all was over");

@@ -6,6 +6,7 @@ use flockwork::app::times;
 
 use super::state::{Cause, End};
 use crate::hosts::fold;
+use crate::hosts::sum::Sum;
 use crate::hosts::trouble::Why;
 use crate::output::{Kind, count};
 use crate::words;
@@ -21,7 +22,7 @@ pub(crate) struct Row {
     /// Whether the command has begun there.
     pub(crate) began: bool,
     /// What tells the outputs of two hosts apart.
-    pub(crate) output: (String, String),
+    pub(crate) output: (Sum, Sum),
     /// How many lines it wrote, and the one that says most.
     pub(crate) lines: u64,
     pub(crate) last: String,
@@ -33,7 +34,7 @@ impl Row {
         match &self.end {
             End::Exit(0) => "ok",
             End::Exit(_) => "failed",
-            End::Stopped(Cause::Signal, _) | End::Unstopped(Cause::Signal) => "stopped",
+            End::Stopped(Cause::Signal, _) | End::Unstopped(Cause::Signal) | End::Unbegun => "stopped",
             End::Stopped(..) | End::Unstopped(_) => "timeout",
             End::Trouble(_) if self.began => "lost",
             End::Trouble(trouble) if matches!(trouble.why, Why::There | Why::Here) => "failed",
@@ -56,6 +57,7 @@ impl Row {
             End::Exit(status) => format!("exit {status}{}", signal(*status)),
             End::Stopped(why, status) => format!("{}, exit {status}{}", because(*why), signal(*status)),
             End::Unstopped(why) => format!("{}, and did not say that it has stopped", because(*why)),
+            End::Unbegun => format!("{}, before it began", because(Cause::Signal)),
             End::Trouble(trouble) => trouble.text(),
             End::Dead(silence) => format!("no sign for {}", times::short(*silence)),
         }
@@ -67,18 +69,17 @@ impl Row {
     }
 
     /// What is equal for two hosts of one group.
-    fn key(&self) -> (u8, &'static str, String, &(String, String)) {
-        static NONE: (String, String) = (String::new(), String::new());
+    fn key(&self) -> (u8, &'static str, String, Option<(Sum, Sum)>) {
         let word = self.word();
         let order = u8::from(word != "ok");
         match &self.end {
             // The words of ssh name the host.
             End::Trouble(trouble) if trouble.why != Why::There => {
-                (order, word, trouble.why.text().to_owned(), &NONE)
+                (order, word, trouble.why.text().to_owned(), None)
             }
-            End::Dead(_) => (order, word, String::new(), &NONE),
-            End::Trouble(_) | End::Unstopped(_) => (order, word, self.detail(), &NONE),
-            _ => (order, word, self.detail(), &self.output),
+            End::Dead(_) => (order, word, String::new(), None),
+            End::Trouble(_) | End::Unstopped(_) | End::Unbegun => (order, word, self.detail(), None),
+            _ => (order, word, self.detail(), Some(self.output)),
         }
     }
 }
@@ -184,7 +185,7 @@ mod tests {
             host: host.to_owned(),
             end,
             began: true,
-            output: (output.to_owned(), String::new()),
+            output: (Sum::of(output.as_bytes()), Sum::of(b"")),
             lines: 1,
             last: output.to_owned(),
         }
@@ -195,7 +196,7 @@ mod tests {
         let mut rows: Vec<Row> = (1..=6)
             .map(|number| row(&format!("n{number:02}"), End::Exit(0), "Linux"))
             .collect();
-        rows[3].output.0 = "other".into();
+        rows[3].output.0 = Sum::of(b"other");
         rows.push(row("n07", End::Exit(255), "no"));
         rows.push(row("n08", End::Dead(Duration::from_secs(30)), "half"));
         rows.push(row("n09", End::Dead(Duration::from_secs(41)), ""));

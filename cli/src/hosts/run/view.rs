@@ -66,13 +66,11 @@ impl View {
         }
     }
 
-    /// Says whether lines of the hosts are shown as they come.
-    pub(crate) fn is_live(&self) -> bool {
-        self.style == Style::Live
-    }
-
-    /// Adds a line of a host to what is shown next.
+    /// Adds a line of a host to what is shown next, if lines are shown as they come.
     pub(crate) fn add(&self, shown: &mut Vec<u8>, channel: Channel, host: &str, line: &[u8]) {
+        if self.style != Style::Live {
+            return;
+        }
         let is_tame = match channel {
             Channel::Out => self.tame_out,
             Channel::Err => self.tame_err,

@@ -12,7 +12,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::name;
-use super::sum::{Sum, Summing};
+use crate::hosts::sum::{Sum, Summing};
 
 /// The directory under which everything is made.
 #[derive(Debug)]
@@ -156,9 +156,8 @@ impl Spot {
             return Ok(false);
         }
         let mut file = open(&self.dir, &self.name)?;
-        let mut summing = Summing::default();
-        summing.take(&mut file, u64::MAX)?;
-        Ok(summing.end() == wanted.sum)
+        let (_, sum) = Sum::of_rest(&mut file)?;
+        Ok(sum == wanted.sum)
     }
 
     /// Returns how long the part is that an earlier run has left, and its checksum.
@@ -171,9 +170,7 @@ impl Spot {
         if size_at(&self.dir, &part)?.is_none() {
             return Ok(None);
         }
-        let mut summing = Summing::default();
-        let size = summing.take(&mut open(&self.dir, &part)?, u64::MAX)?;
-        Ok(Some((size, summing.end())))
+        Sum::of_rest(&mut open(&self.dir, &part)?).map(Some)
     }
 
     /// Begins to write: after the first so many bytes of the part, or with a new one.

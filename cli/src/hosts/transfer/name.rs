@@ -1,6 +1,6 @@
 //! Names of files: as they travel, which of them may become paths here, and names of parts; pure.
 
-use super::sum::Sum;
+use crate::hosts::sum::Sum;
 
 /// The longest name of a file.
 const LONGEST: usize = 255;

@@ -1,11 +1,13 @@
 //! Files to one host, over one connection that is made again when it breaks.
 
+mod session;
+
 use std::time::Duration;
 
+use self::session::Session;
 use super::board::Outcome;
 use super::relay::Relay;
 use super::relays::Turn;
-use super::session::Session;
 use super::wire::Wire;
 use super::{Board, End, Entry, Relays, What, again, name, script};
 use crate::hosts::{Host, Ssh, Trouble};

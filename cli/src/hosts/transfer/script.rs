@@ -7,8 +7,9 @@
 
 use super::name::encode;
 use crate::hosts::ssh::HELLO;
+use crate::hosts::sum::SH;
 
-/// Both begin with this: names, checksums, entering a directory.
+/// Both begin with this, after the function that makes checksums: names, entering a directory.
 ///
 /// Its first answer is `ready` and the host's name, or `!` and why not.
 const BEGIN: &str = r#"
@@ -17,11 +18,9 @@ bs=$(printf '%b' '\0134'); nl=$(printf '%b.' '\0012'); nl=${nl%.};
 dec() { case $1 in *"$bs"*) v=$(printf '%b.' "$1"); v=${v%.};; *) v=$1;; esac; };
 one() { printf %s "$1" | tr '\012' ' '; };
 no() { printf '%s no %s%s' "$n" "$(one "$1")" "$nl"; };
-if command -v sha256sum >/dev/null 2>&1; then sum() { sha256sum; };
-elif command -v shasum >/dev/null 2>&1; then sum() { shasum -a 256; };
-elif command -v openssl >/dev/null 2>&1; then sum() { openssl dgst -sha256 -r; };
-else echo '! it has none of sha256sum, shasum and openssl, so nothing could be checked'; exit 0; fi;
-hash() { h=$(sum <"$1" 2>/dev/null) || h=; h=${h#"$bs"}; h=${h%% *}; };
+sum </dev/null >/dev/null ||
+  { echo '! it has none of sha256sum, shasum and openssl, so nothing could be checked'; exit 0; };
+hash() { h=$(sum 2>/dev/null <"$1") || h=; h=${h%% *}; };
 size() { s=$(wc -c <"$1" 2>/dev/null) || s=-1; s=$((s)); };
 go() { bad=; w=${root%/}${1:+/$1}; w=${w:-/};
   if cd "$w" 2>/dev/null && [ "$(pwd -P; echo .)" = "$w$nl." ]; then return 0; fi;
@@ -165,7 +164,7 @@ done
 
 /// Returns the script that takes files.
 pub(super) fn push() -> String {
-    one_line(&[BEGIN, PUSH])
+    one_line(&[SH, BEGIN, PUSH])
 }
 
 /// Returns the script that takes files, for a connection that another host makes.
@@ -180,7 +179,7 @@ pub(super) fn relay() -> String {
 
 /// Returns the script that gives files, and its argument.
 pub(super) fn pull() -> (String, String) {
-    (one_line(&[BEGIN, PULL]), encode(one_line(&[LIST]).as_bytes()))
+    (one_line(&[SH, BEGIN, PULL]), encode(one_line(&[LIST]).as_bytes()))
 }
 
 /// A shell that is no sh may not take an end of line inside quotes.

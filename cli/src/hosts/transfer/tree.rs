@@ -10,8 +10,8 @@ use flockwork::app::exit::{Failed, NOT_OK};
 use rustix::fs::{Mode, OFlags};
 
 use super::name;
-use super::sum::{Sum, Summing};
 use crate::hosts::fan;
+use crate::hosts::sum::Sum;
 use crate::sweep::shown;
 
 /// Something to be sent.
@@ -64,8 +64,7 @@ impl Source {
     pub(crate) fn read(path: &Path) -> io::Result<Source> {
         let mut file = open(path)?;
         let seen = file.metadata()?;
-        let mut summing = Summing::default();
-        let size = summing.take(&mut file, u64::MAX)?;
+        let (size, sum) = Sum::of_rest(&mut file)?;
         if size != seen.len() || mark(&file.metadata()?) != mark(&seen) {
             return Err(io::Error::other("it changes while it is read"));
         }
@@ -74,7 +73,7 @@ impl Source {
             size,
             mtime: seen.mtime(),
             mode: seen.mode() & 0o777,
-            sum: summing.end(),
+            sum,
             mark: mark(&seen),
         })
     }

@@ -61,6 +61,12 @@ impl Notes {
         Ok(Notes(File::options().append(true).create_new(true).open(path)?))
     }
 
+    /// Returns notes that find no room.
+    #[cfg(test)]
+    pub(crate) fn full() -> Notes {
+        Notes(File::options().append(true).open("/dev/full").unwrap())
+    }
+
     /// Adds a line, and brings it to the disk.
     ///
     /// # Errors

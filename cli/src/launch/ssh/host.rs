@@ -115,8 +115,9 @@ impl Plan<'_> {
 
 /// Sees to it that the program is on the host; returns its path there, and whether it was copied now.
 fn fetch(ssh: &Ssh, host: &Host, program: &Program, dir: &str) -> Result<(String, bool), Trouble> {
-    let (path, size) = (program.path.to_string_lossy(), program.size.to_string());
-    let arguments = [&path, program.sum.as_str(), dir, &program.copy_name(), &size];
+    let path = program.path.to_string_lossy();
+    let (sum, size) = (program.sum.to_string(), program.size.to_string());
+    let arguments = [&path, sum.as_str(), dir, &program.copy_name(), &size];
     let mut talk = ssh.talk(host, &scripts::fetch(), &arguments)?;
     let until = Instant::now() + COPY;
     let mut copied = false;

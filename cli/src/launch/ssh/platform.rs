@@ -5,22 +5,23 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flockwork::app::exit::Failed;
-use sha2::{Digest, Sha256};
 
 use crate::hosts::Trouble;
+use crate::hosts::sum::{Sum, Summing};
 use crate::sweep::shown;
 use crate::words;
 
+/// Before the checksum in the name of a copy.
+const COPY: &str = "flockwork-";
 /// As much of a program as tells what it is for.
-const HEAD: usize = 20;
+const HEAD: u64 = 20;
 
 /// A program to be run elsewhere, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
-    /// Its SHA-256, in hexadecimal digits.
-    pub(crate) sum: String,
+    pub(crate) sum: Sum,
     /// What it is for, as `uname -s` and `uname -m` say it: `Linux-x86_64`. `None`: for all, as a script is.
     pub(crate) platform: Option<String>,
 }
@@ -50,31 +51,30 @@ impl Program {
 
     /// Returns the name of its copies. It bears the checksum, so a newer program never replaces one that runs.
     pub(crate) fn copy_name(&self) -> String {
-        format!("flockwork-{}", &self.sum[..16])
+        format!("{COPY}{}", self.sum.short())
     }
 }
 
-/// Reads a file to its end: its first bytes, its size, its SHA-256.
-fn read_all(mut file: File) -> std::io::Result<(Vec<u8>, u64, String)> {
-    let (mut head, mut size, mut hash) = (Vec::new(), 0, Sha256::new());
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        let count = file.read(&mut piece)?;
-        if count == 0 {
-            let sum = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok((head, size, sum));
-        }
-        if head.len() < HEAD {
-            head.extend_from_slice(&piece[..count.min(HEAD)]);
-        }
-        hash.update(&piece[..count]);
-        size += count as u64;
-    }
+/// Says whether a path is that of a copy: its name bears a checksum.
+pub(crate) fn is_copy(program: &str) -> bool {
+    let name = Path::new(program).file_name().and_then(|name| name.to_str());
+    let sum = name.and_then(|name| name.strip_prefix(COPY));
+    sum.is_some_and(|sum| sum.len() == 16 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Reads a file to its end: its first bytes, its size, its checksum.
+fn read_all(mut file: File) -> std::io::Result<(Vec<u8>, u64, Sum)> {
+    let (mut head, mut summing) = (Vec::new(), Summing::default());
+    (&mut file).take(HEAD).read_to_end(&mut head)?;
+    summing.add(&head);
+    let rest = summing.take(&mut file, u64::MAX)?;
+    let size = head.len() as u64 + rest;
+    Ok((head, size, summing.end()))
 }
 
 /// Reads the machine out of an ELF header. Numbers as in elf(5).
 fn platform_of(head: &[u8]) -> Option<String> {
-    let is_elf = head.len() >= HEAD && head.starts_with(b"\x7fELF");
+    let is_elf = head.len() as u64 >= HEAD && head.starts_with(b"\x7fELF");
     if !is_elf {
         return None;
     }
@@ -191,7 +191,8 @@ mod tests {
             Some(format!("Linux-{}", std::env::consts::ARCH)),
             "this test runs on Linux"
         );
-        assert_eq!((own.sum.len(), own.copy_name().len()), (64, 26));
+        assert!(is_copy(&format!("/home/ana/{}", own.copy_name())));
+        assert!(!is_copy("/usr/bin/flockwork-0.1.0") && !is_copy("/usr/bin/flockwork"));
         assert_eq!(platform_of(b"#!/bin/sh\necho a script that is long"), None);
     }
 
@@ -204,7 +205,10 @@ mod tests {
         let programs = Programs::read(None, &[word]).unwrap();
         assert_eq!(programs.for_platform("Linux-aarch64").unwrap().path, arm);
         let known = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
-        assert_eq!(programs.for_platform("Linux-aarch64").unwrap().sum, known);
+        assert_eq!(
+            programs.for_platform("Linux-aarch64").unwrap().sum,
+            Sum::read(known).unwrap()
+        );
         let trouble = programs.for_platform("SunOS-sun4v").unwrap_err();
         assert!(
             trouble.text().contains("--platform SunOS-sun4v=FILE"),

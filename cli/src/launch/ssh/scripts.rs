@@ -2,9 +2,7 @@
 //!
 //! Their arguments are `$1` and so on, so nothing that people type becomes a part of a script.
 
-/// Tells the SHA-256 of a file.
-const SUM: &str = "sum() { { sha256sum <\"$1\" || shasum -a 256 <\"$1\" || openssl dgst -sha256 -r <\"$1\"; } 2>/dev/null \
-                   | cut -c1-64; }; ";
+use crate::hosts::sum::SH;
 
 /// A lock that shows no sign of life for so many minutes is that of a copy which has died.
 const DEAD_MINUTES: &str = "2";
@@ -26,10 +24,10 @@ pub(super) fn look() -> String {
 /// has come so far, so its age tells whether that copy is alive.
 pub(super) fn fetch() -> String {
     format!(
-        "{SUM}\
+        "{SH}\
          p=$1 h=$2 d=$3 n=$4 size=$5; \
-         good() {{ [ -f \"$1\" ] && [ -x \"$1\" ] && [ \"$(sum \"$1\")\" = \"$h\" ]; }}; \
-         [ -n \"$(sum /dev/null)\" ] || {{ echo 'nothing there computes SHA-256' >&2; exit 1; }}; \
+         good() {{ [ -f \"$1\" ] && [ -x \"$1\" ] && s=$(sum 2>/dev/null <\"$1\") && [ \"${{s%% *}}\" = \"$h\" ]; }}; \
+         sum </dev/null >/dev/null || {{ echo 'nothing there computes SHA-256' >&2; exit 1; }}; \
          if good \"$p\"; then echo \"have $p\"; exit 0; fi; \
          if [ -z \"$d\" ]; then d=${{XDG_CACHE_HOME:-$HOME/.cache}}/flockwork; fi; \
          umask 077; mkdir -p -- \"$d\" || exit 1; \

@@ -75,31 +75,7 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
         board: &board,
         relays: None,
     };
-    let send = |share: &Share<'_>| {
-        let entries: Vec<&Entry> = share.entries.iter().collect();
-        let mut lost = Vec::new();
-        let mut outcome = match entries.is_empty() {
-            true => Outcome::default(),
-            false => push.send(share.host, &entries, |number, end| {
-                let (entry, What::File(source)) = (entries[number], &entries[number].what) else {
-                    return;
-                };
-                if end.is_ok()
-                    && let Err(error) = arrived(&journal, args.moves, share.host, entry, source)
-                {
-                    lost.push((entry.path.clone(), error));
-                }
-            }),
-        };
-        for (path, error) in lost {
-            outcome.fail(path, format!("it has arrived, and stays here: {error}"));
-        }
-        for (path, reason) in &share.unread {
-            outcome.add(path.clone(), End::No(reason.clone()));
-        }
-        outcome.add_same(share.done);
-        outcome
-    };
+    let send = |share: &Share<'_>| send(&push, &journal, args.moves, share);
     let outcomes = fan::each(&work, args.ssh.fanout as usize, send, |_, _| ());
     board.end();
     let report = Report {
@@ -117,6 +93,33 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
             Err(Failed::new(NOT_OK, text, Some(hint)))
         }
     }
+}
+
+/// Sends its files to a host, and notes what has arrived.
+fn send(push: &Push<'_>, journal: &Noted, moves: bool, share: &Share<'_>) -> Outcome {
+    let entries: Vec<&Entry> = share.entries.iter().collect();
+    let mut lost = Vec::new();
+    let mut outcome = match entries.is_empty() {
+        true => Outcome::default(),
+        false => push.send(share.host, &entries, |number, end| {
+            let (entry, What::File(source)) = (entries[number], &entries[number].what) else {
+                return;
+            };
+            if end.is_ok()
+                && let Err(error) = arrived(journal, moves, share.host, entry, source)
+            {
+                lost.push((entry.path.clone(), error));
+            }
+        }),
+    };
+    for (path, error) in lost {
+        outcome.fail(path, format!("it has arrived, and stays here: {error}"));
+    }
+    for (path, reason) in &share.unread {
+        outcome.add(path.clone(), End::No(reason.clone()));
+    }
+    outcome.add_same(share.done);
+    outcome
 }
 
 /// The journal, and the first error of writing it: from then on nothing is deleted.

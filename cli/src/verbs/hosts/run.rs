@@ -191,8 +191,8 @@ fn table(ran: &Ran) -> Table {
             row.detail().into(),
             outcome.stdout_bytes.into(),
             outcome.stderr_bytes.into(),
-            row.output.0.clone().into(),
-            row.output.1.clone().into(),
+            row.output.0.to_string().into(),
+            row.output.1.to_string().into(),
             outcome
                 .dir
                 .as_ref()

@@ -1,4 +1,6 @@
-//! `launch ssh`: a worker on each of many hosts, asking after them, and sending them away.
+//! `launch ssh`: a worker on each of many hosts.
+
+mod after;
 
 use std::path::Path;
 
@@ -12,7 +14,7 @@ use crate::hosts::{self, Host, Ssh, Trouble, fan, fold};
 use crate::launch::records::{Cap, Draft, Launches, Note, Notes, Reached, Record};
 use crate::launch::request::Request;
 use crate::launch::ssh::platform::Programs;
-use crate::launch::ssh::{Found, Plan, Started, remove, status, stop};
+use crate::launch::ssh::{Plan, Started};
 use crate::launch::submit::make_logs;
 use crate::launch::{Engine, place};
 use crate::output::{self, Cell, Column, Kind, Table, ago};
@@ -23,7 +25,7 @@ pub(super) fn launch(args: &LaunchSshArgs) -> Ended {
     let store = open_for(&args.place, args.status || args.stop)?;
     let path = place::text("the store's path", store.path())?;
     if args.status || args.stop {
-        return after(args, &store, &path);
+        return after::after(args, &store, &path);
     }
     check_flags(&args.flags)?;
     let hosts = hosts::list::read(&args.hosts)?;
@@ -108,7 +110,7 @@ fn start(args: &LaunchSshArgs, store: &Store, hosts: &[Host], programs: &Program
             };
             table.row(row(&host.name, state, pid, why));
         }
-        output::write_all(&table.text(args.format, output::terminal_width())?)?;
+        table.print(args.format)?;
     }
     if let Some(error) = unwritten {
         let text = format!("workers were started, but that cannot be written into the store: {error}");
@@ -225,112 +227,6 @@ fn print(args: &LaunchSshArgs, hosts: &[Host], programs: &Programs, store: &str)
     }
     output::write_all(&text)?;
     Ok(OK)
-}
-
-/// `--status` and `--stop`: what became of the workers of all launches, or of those on the hosts that are named.
-fn after(args: &LaunchSshArgs, store: &Store, path: &str) -> Ended {
-    let asked = match args.hosts.nodes.is_empty() && args.hosts.hosts.is_empty() {
-        true => None,
-        false => Some(hosts::list::read(&args.hosts)?),
-    };
-    let launches = Launches::of(store.path());
-    let mut workers = Vec::new();
-    for launch in launches
-        .all()?
-        .into_iter()
-        .filter(|launch| launch.record.engine == Engine::Ssh)
-    {
-        let number = launch.record.number;
-        if args.stop && asked.is_none() {
-            launches.stop(number)?;
-        }
-        for reached in launch.came.reached {
-            // Names are checked again: whoever can write the store could have written them.
-            let host = Host::read(&reached.host).map_err(|what| {
-                Failed::new(NOT_OK, format!("launch {number}: a host's name {what}"), None)
-            })?;
-            if asked
-                .as_ref()
-                .is_none_or(|asked| asked.iter().any(|it| it.name == host.name))
-            {
-                workers.push((host, reached));
-            }
-        }
-    }
-    let screen = Screen::plain();
-    if workers.is_empty() {
-        screen.line("no worker was launched over ssh there");
-        return Ok(OK);
-    }
-    let ssh = Ssh::new(&args.ssh, true)?;
-    let found = fan::each(
-        &workers,
-        args.ssh.fanout as usize,
-        |(host, note)| match args.stop {
-            true => stop(&ssh, host, note.pid, path, args.wait),
-            false => status(&ssh, host, note.pid, path),
-        },
-        |_, _| (),
-    );
-    let mut table = Table::new("launch.ssh", "hosts", columns());
-    for ((host, note), found) in workers.iter().zip(&found) {
-        let (state, why) = match found {
-            Ok(found) => (found.word(), None),
-            Err(trouble) => ("unknown", Some(trouble)),
-        };
-        table.row(row(&host.name, state, Some(note.pid), why));
-    }
-    output::write_all(&table.text(args.format, output::terminal_width())?)?;
-    let mut is_ok = found
-        .iter()
-        .all(|found| matches!(found, Ok(found) if *found != Found::Stays));
-    if args.remove_program {
-        is_ok &= remove_programs(args, &screen, &ssh, &workers, &found);
-    }
-    let named: Vec<_> = workers.into_iter().map(|(host, _)| host).collect();
-    ssh.close(&named);
-    Ok(if is_ok { OK } else { NOT_OK })
-}
-
-/// Removes the copies on hosts whose workers have left; says whether all are gone.
-fn remove_programs(
-    args: &LaunchSshArgs,
-    screen: &Screen,
-    ssh: &Ssh,
-    workers: &[(Host, Reached)],
-    found: &[Result<Found, Trouble>],
-) -> bool {
-    // Homes may be shared, so a worker elsewhere may use the same file.
-    let is_used = |(_, note): &(Host, Reached)| {
-        let mut all = workers.iter().zip(found);
-        all.any(|((_, theirs), found)| {
-            theirs.program == note.program && matches!(found, Ok(Found::Up | Found::Stays))
-        })
-    };
-    // Copies lie where launches put them; a program that was found in its own place is the user's.
-    let copies: Vec<_> = workers
-        .iter()
-        .filter(|(_, note)| is_copy(&note.program))
-        .filter(|worker| !is_used(worker))
-        .collect();
-    let removed = fan::each(
-        &copies,
-        args.ssh.fanout as usize,
-        |(host, note)| remove(ssh, host, &note.program),
-        |(host, _), result| match result {
-            Ok(true) => {}
-            Ok(false) => screen.line(&format!("note: {}: the program is still used", host.name)),
-            Err(trouble) => tell_failed(screen, host, trouble),
-        },
-    );
-    removed.iter().all(|removed| matches!(removed, Ok(true)))
-}
-
-/// Says whether a path is that of a copy: its name bears a checksum.
-fn is_copy(program: &str) -> bool {
-    let name = Path::new(program).file_name().and_then(|name| name.to_str());
-    let sum = name.and_then(|name| name.strip_prefix("flockwork-"));
-    sum.is_some_and(|sum| sum.len() == 16 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn columns() -> Vec<Column> {

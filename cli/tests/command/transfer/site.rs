@@ -1,7 +1,5 @@
 //! Hosts that are directories, and an `ssh` that runs things in them and fails as it is told.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,8 +41,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn new(hosts: usize) -> Site {
         let place = Place::new();
-        place.write("ssh", SSH);
-        std::fs::set_permissions(place.path("ssh"), Permissions::from_mode(0o755)).unwrap();
+        place.write_program("ssh", SSH);
         for number in 1..=hosts {
             std::fs::create_dir_all(place.path(&format!("hosts/n{number}"))).unwrap();
         }

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::board::Board;
-use super::relay::{Relay, Wanted};
-use super::sum::{Sum, Summing};
-use super::wire::{Answer, Wire, out_of_step};
-use super::{End, Entry, Source, What, name, time};
 use crate::hosts::Trouble;
+use crate::hosts::sum::{Sum, Summing};
+use crate::hosts::transfer::relay::{Relay, Wanted};
+use crate::hosts::transfer::wire::{Answer, Wire, out_of_step};
+use crate::hosts::transfer::{Board, End, Entry, Source, What, name, time};
 
 /// A piece of a file, and how many bytes may be on their way.
 const PIECE: u64 = 1 << 20;
