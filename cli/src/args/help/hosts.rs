@@ -113,7 +113,9 @@ pub(super) const HOSTS: &[Verb] = &[
          A file grows under a hidden name, .NAME.fw-HASH.part, and gets its own when its SHA-256 there is that of the \
          source. A copy that was cut goes on when the same command is given again. A file with the same content is left \
          as it is.\n\n\
-         Each host needs sh and one of sha256sum, shasum and openssl.",
+         The first signal (Ctrl-C) cuts what is on its way and says what has arrived, the second ends it at once.\n\n\
+         Each host needs sh and one of sha256sum, shasum and openssl. Exit code 1 if anything has failed, 130 after \
+         Ctrl-C, 143 after TERM.",
     ),
     (
         "hosts distribute",
@@ -134,7 +136,7 @@ pub(super) const HOSTS: &[Verb] = &[
         ],
         "With --move a file is deleted here once it has its name there, was synced, and its SHA-256 was read back. What \
          failed stays, and is named. The same command again sends what is missing: which file goes where, and what has \
-         arrived, stands in DIR/.flockwork-distribute.jsonl.",
+         arrived, stands in DIR/.flockwork-distribute.jsonl. Signals and exit codes are those of `hosts cp`.",
     ),
     (
         "local",

@@ -8,6 +8,7 @@ use super::board::Outcome;
 use super::sum::{Sum, Summing};
 use super::wire::{Answer, Wire, out_of_step};
 use super::{Board, End, Entry, Source, What, again, name, script, time};
+use crate::hosts::trouble::Why;
 use crate::hosts::{Host, Ssh, Trouble};
 
 /// A piece of a file, and how many bytes may be on their way.
@@ -34,7 +35,7 @@ impl Push<'_> {
     pub(crate) fn send(&self, host: &Host, entries: &[&Entry], mut told: impl FnMut(usize, &End)) -> Outcome {
         let mut ends: Vec<Option<End>> = vec![None; entries.len()];
         let mut counted = vec![0; entries.len()];
-        let trouble = again::until_done(self.retries, &mut ends, |ends| {
+        let trouble = again::until_done(self.ssh, self.retries, &mut ends, |ends| {
             let wire = self.open(host)?;
             let mut session = Session {
                 wire,
@@ -48,9 +49,11 @@ impl Push<'_> {
                 told: &mut told,
                 board: self.board,
             };
-            session.look()?;
-            session.send()?;
-            session.settle()?;
+            let ended = session.look().and_then(|()| session.send());
+            if let Err(trouble) = ended.and_then(|()| session.settle()) {
+                session.hear_the_rest(&trouble);
+                return Err(trouble);
+            }
             session.wire.close();
             Ok(())
         });
@@ -247,6 +250,12 @@ impl<'a> Session<'a> {
             self.hear()?;
         }
         Ok(())
+    }
+
+    /// Hears what the host has answered before a signal cut it short: these files are there.
+    fn hear_the_rest(&mut self, trouble: &Trouble) {
+        let is_cut = trouble.why == Why::Interrupted;
+        while is_cut && !self.asked.is_empty() && self.hear().is_ok() {}
     }
 
     fn hear(&mut self) -> Result<(), Trouble> {

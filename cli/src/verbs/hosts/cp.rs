@@ -16,6 +16,7 @@ use crate::hosts::transfer::push::Push;
 use crate::hosts::transfer::report::{Did, Report};
 use crate::hosts::transfer::{Board, Entry, What, name, tree};
 use crate::hosts::{Host, Ssh, Trouble, fan, list};
+use crate::signals::Caught;
 use crate::sweep::shown;
 
 /// As many names that two hosts have are told.
@@ -69,7 +70,9 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
     let sources: Vec<PathBuf> = args.sources.iter().map(PathBuf::from).collect();
     let entries = tree::walk(&sources)?;
     let entries: Vec<&Entry> = entries.iter().collect();
-    let ssh = Ssh::new(&args.ssh, false)?;
+    // Until here a signal ends it at once: nothing is begun.
+    let caught = super::listen()?;
+    let ssh = Ssh::new(&args.ssh, false)?.heeding(&caught);
     let board = Board::new(args.moving.quiet, "");
     let files = entries
         .iter()
@@ -91,7 +94,7 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
         |host| push.send(host, &entries, |_, _| ()),
         |_, _| (),
     );
-    tell(args, &hosts, outcomes, &board)
+    tell(args, &hosts, outcomes, &board, &caught)
 }
 
 fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
@@ -106,7 +109,8 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
             "give the host a name in ssh's configuration",
         ));
     }
-    let ssh = Ssh::new(&args.ssh, false)?;
+    let caught = super::listen()?;
+    let ssh = Ssh::new(&args.ssh, false)?.heeding(&caught);
     let board = Board::new(args.moving.quiet, "");
     let pull = Pull {
         ssh: &ssh,
@@ -147,7 +151,7 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
         },
     };
     let outcomes = fan::each(&listed, fanout, fetch, |_, _| ());
-    tell(args, &hosts, outcomes, &board)
+    tell(args, &hosts, outcomes, &board, &caught)
 }
 
 fn is_name(host: &str) -> bool {
@@ -161,13 +165,13 @@ fn open(path: &Path) -> Result<Dest, Failed> {
     })
 }
 
-fn tell(args: &CpArgs, hosts: &[Host], outcomes: Vec<Outcome>, board: &Board) -> Ended {
+fn tell(args: &CpArgs, hosts: &[Host], outcomes: Vec<Outcome>, board: &Board, caught: &Caught) -> Ended {
     board.end();
     let report = Report {
         hosts: hosts.iter().zip(outcomes).collect(),
         did: Did::Copy,
     };
-    report.tell(args.moving.format)
+    report.tell(args.moving.format, caught)
 }
 
 /// Splits a path there into the directory, `.` for the home, and the name that it will have here.

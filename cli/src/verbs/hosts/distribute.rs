@@ -58,9 +58,11 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
     let new = files.iter().zip(&chosen);
     let new = new.map(|(file, host)| (file.name.as_slice(), hosts[*host].name.as_str()));
     let new = new.filter(|(name, host)| past.hosts.get(*name).is_none_or(|known| known != host));
-    let ssh = Ssh::new(&args.ssh, false)?;
     let journal = Mutex::new((Journal::begin(&path, begin, new)?, None));
     let work = read(args, &files, &chosen, &hosts, &past);
+    // Until here a signal ends it at once: nothing is sent, and the journal is read whatever its last line is.
+    let caught = super::listen()?;
+    let ssh = Ssh::new(&args.ssh, false)?.heeding(&caught);
     let board = Board::new(args.moving.quiet, "Transferred ");
     for share in &work {
         let bytes = share.entries.iter().map(Entry::size).sum();
@@ -105,7 +107,7 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
         hosts: hosts.iter().zip(outcomes).collect(),
         did: Did::Distribute,
     };
-    let ended = report.tell(args.moving.format)?;
+    let ended = report.tell(args.moving.format, &caught)?;
     let (_, failed) = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
     match failed {
         None => Ok(ended),
