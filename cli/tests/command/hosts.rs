@@ -83,6 +83,32 @@ fn sorted(text: &str) -> Vec<&str> {
 }
 
 #[test]
+fn hosts_that_are_alike_are_one_line_and_programs_have_each() {
+    let hosts = Hosts::new();
+    for host in ["n03", "n05"] {
+        let said = format!("ssh: connect to host {host} port 22: Connection refused\n");
+        hosts.has(host, "fails", &said);
+    }
+    hosts.has("n11", "fails", "Connection timed out during banner exchange\n");
+    let said = hosts.run(&["status", "-n", "n[01-12]", "--group"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    insta::assert_snapshot!(said.text(), @r"
+    HOSTS                 COUNT  STATE  REASON
+    n[01-02,04,06-10,12]      9  ON
+    n[03,05]                  2  OFF    the connection is refused: no sshd there (ssh: connect to host HOST port 22: Connection refused)
+    n11                       1  OFF    no answer in time (Connection timed out during banner exchange)
+    9 of 12 ON
+    ");
+    let said = hosts.run(&["status", "-n", "n[01-12]", "--group", "--format", "json"]);
+    let told = json(&said);
+    assert_eq!(told["hosts"].as_array().unwrap().len(), 12);
+    assert_eq!(
+        (&told["hosts"][2]["host"], &told["hosts"][2]["code"]),
+        (&"n03".into(), &"refused".into())
+    );
+}
+
+#[test]
 fn a_command_runs_on_each_host_and_255_is_not_ssh_that_failed() {
     let hosts = Hosts::new();
     hosts.has(
