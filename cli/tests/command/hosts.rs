@@ -108,6 +108,77 @@ fn hosts_that_are_alike_are_one_line_and_programs_have_each() {
     );
 }
 
+/// Takes what the `ping` of Linux takes, and nothing else; `-W` is in seconds.
+const PING: &str = r#"#!/bin/sh
+echo "$*" >>"$HOSTS.pings"
+while [ "$1" != -- ]; do case $1 in
+-n) shift;;
+-c) [ "$2" = 2 ] || exit 2; shift 2;;
+-i) [ "$2" = 0.2 ] || exit 2; shift 2;;
+-W) case $2 in 0|''|*[!0-9]*) echo "ping: bad linger time: $2" >&2; exit 2;; esac; shift 2;;
+*) echo "ping: invalid option -- '$1'" >&2; exit 2;;
+esac; done
+away() { echo "From 10.0.0.9 icmp_seq=1 Destination Host Unreachable"; }
+told() { echo "2 packets transmitted, $1 received, 0% packet loss, time 200ms"; }
+case $2 in
+n1) told 2; echo "rtt min/avg/max/mdev = 0.029/0.033/0.038/0.004 ms";;
+n2) told 1; exit 1;;
+n3) away; told 0; exit 1;;
+n4) echo "ping: $2: Name or service not known" >&2; exit 2;;
+n5) away; exec sleep 1000;;
+esac
+"#;
+
+#[test]
+fn a_ping_is_given_what_it_takes_here() {
+    let hosts = Hosts::new();
+    std::fs::create_dir_all(hosts.0.path("bin")).unwrap();
+    hosts.0.write("bin/ping", PING);
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(hosts.0.path("bin/ping"), executable).unwrap();
+    let ping = |arguments: &[&str]| {
+        let mut command = hosts.command(&[&["status", "--ping", "--format", "json"], arguments].concat());
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", hosts.0.path("bin").display()));
+        json(&Running::start(command).end())
+    };
+    let told = ping(&["-n", "n[1-4]", "--timeout", "100s"]);
+    let codes: Vec<_> = told["hosts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|host| &host["code"])
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            &Value::Null,
+            &"timeout".into(),
+            &"no-route".into(),
+            &"unknown-host".into()
+        ],
+        "{told}"
+    );
+    assert_eq!(
+        (&told["hosts"][0]["by"], &told["hosts"][0]["rtt"]),
+        (&"icmp".into(), &0.000_033.into()),
+        "{told}"
+    );
+    // One that has not ended in time has said enough.
+    let told = ping(&["-n", "n5", "--timeout", "1s"]);
+    assert_eq!(told["hosts"][0]["code"], "no-route", "{told}");
+    let pings = hosts.read("hosts.pings");
+    assert_eq!(pings.lines().count(), 5, "{pings}");
+    for line in pings.lines() {
+        let seconds = line.split(' ').nth(6).and_then(|word| word.parse::<u64>().ok());
+        // In milliseconds it would be more.
+        assert!(
+            seconds.is_some_and(|seconds| (1..100).contains(&seconds)),
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn a_command_runs_on_each_host_and_255_is_not_ssh_that_failed() {
     let hosts = Hosts::new();
