@@ -210,7 +210,7 @@ fn names_hosts(matches: &ArgMatches) -> bool {
     let is_typed = |id: &&str| {
         own.ids().any(|known| known.as_str() == *id) && own.value_source(id) == Some(ValueSource::CommandLine)
     };
-    WHICH_HOSTS.iter().any(|id| is_typed(id))
+    WHICH_HOSTS.iter().any(is_typed)
 }
 
 /// Returns the verbs that a table is for: its own, and all below it.
