@@ -20,9 +20,9 @@ if [ -f "$at.full" ]; then trap '' XFSZ; ulimit -f "$(cat "$at.full")"; fi
 if [ -f "$at.cut" ]; then bytes=$(cat "$at.cut"); rm "$at.cut"; stdbuf -o0 head -c "$bytes" | sh -c "$line"; exit 255; fi
 if [ -f "$at.cut-back" ]; then bytes=$(cat "$at.cut-back"); sh -c "$line" | { stdbuf -o0 head -c "$bytes"; kill $$; }; fi
 if [ -f "$at.stuck" ]; then bytes=$(cat "$at.stuck"); { stdbuf -o0 head -c "$bytes"; echo $$ >"$at.is-stuck"
-  while kill -0 $$; do sleep 0.05; done; } 2>/dev/null | { sh -c "$line"; echo over >"$at.is-over"; }; exit 0; fi
+  while kill -0 $$ && [ -d "$at" ]; do sleep 0.05; done; } 2>/dev/null | { sh -c "$line"; echo over >"$at.is-over"; }; exit 0; fi
 if [ -f "$at.stuck-back" ] && [ "$(wc -c <"$at.connections")" -gt 1 ]; then bytes=$(cat "$at.stuck-back"); sh -c "$line" | { stdbuf -o0 head -c "$bytes"; echo $$ >"$at.is-stuck"
-  while kill -0 $$; do sleep 0.05; done; } 2>/dev/null; exit 0; fi
+  while kill -0 $$ && [ -d "$at" ]; do sleep 0.05; done; } 2>/dev/null; exit 0; fi
 if [ -f "$at.spoil" ]; then sed -u s/NEEDLE/needle/ | sh -c "$line"; exit 0; fi
 if [ -f "$at.spoil-once" ]; then rm "$at.spoil-once"; sed -u s/NEEDLE/needle/ | sh -c "$line"; exit 0; fi
 if [ -f "$at.tells" ]; then sh -c "$line"; echo >>"$at.ended"; exit 0; fi
