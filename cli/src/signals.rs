@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// Which signal has come, if one has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Caught(Arc<AtomicUsize>);
 
 /// Begins to listen.
@@ -25,6 +25,12 @@ pub(crate) fn listen() -> io::Result<Caught> {
 }
 
 impl Caught {
+    /// Acts as if a signal had come.
+    #[cfg(test)]
+    pub(crate) fn catch(&self, signal: usize) {
+        self.0.store(signal, Ordering::SeqCst);
+    }
+
     /// Returns the exit code of a program that a signal has ended, if one has come.
     pub(crate) fn code(&self) -> Option<u8> {
         match self.0.load(Ordering::SeqCst) {

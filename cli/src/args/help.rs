@@ -340,6 +340,8 @@ Settings: flockwork.toml in the current directory gives defaults for long flags,
   [run]
   workers = 4
   quiet = true            # --quiet=false takes it back
+  [hosts]                 # all verbs of `hosts`; [hosts.run] is for one, and counts before it
+  nodes = \"node[01-64]\"
 What is typed counts first, then FLOCKWORK_STORE and FLOCKWORK_COLOR, the file, the store's own settings, the defaults.";
 
 const CODES: &str = "\

@@ -9,6 +9,9 @@ use super::process::{Heard, Talk};
 use super::trouble::{Trouble, Why, last_line};
 use super::{Host, Ssh};
 
+/// A ping needs so much to say what came of it.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// What a ping told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pong {
@@ -32,13 +35,57 @@ pub(crate) fn ping(ssh: &Ssh, host: &Host, until: Instant) -> Result<Pong, Troub
     }
 }
 
+/// What the systems' pings take as the time to wait for an answer, and whether anybody may send two within a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    /// iputils, inetutils, busybox, toybox: seconds.
+    Linux,
+    /// Milliseconds; a value in seconds would give up before most answers are there.
+    Mac,
+    /// As macOS, but only root may send two within a second. DragonFly is alike.
+    FreeBsd,
+    /// OpenBSD and NetBSD have `-w` alone, in seconds; only root may send two within a second.
+    OtherBsd,
+}
+
+impl System {
+    /// Returns the one that this program was built for.
+    fn own() -> System {
+        match std::env::consts::OS {
+            "macos" | "ios" => System::Mac,
+            "freebsd" | "dragonfly" => System::FreeBsd,
+            "openbsd" | "netbsd" => System::OtherBsd,
+            _ => System::Linux,
+        }
+    }
+
+    /// Returns the arguments of two pings that have ended before so much time has passed.
+    fn arguments(self, left: Duration) -> Vec<String> {
+        let apart = match self {
+            System::Linux | System::Mac => Duration::from_millis(200),
+            System::FreeBsd | System::OtherBsd => Duration::from_secs(1),
+        };
+        let left = left.saturating_sub(apart + LAST_WORDS);
+        let (flag, wait) = match self {
+            System::Linux => ("-W", left.as_secs().max(1).to_string()),
+            System::Mac | System::FreeBsd => ("-W", left.as_millis().max(100).to_string()),
+            // It counts from the first one.
+            System::OtherBsd => ("-w", (left + apart).as_secs().max(2).to_string()),
+        };
+        let mut words = vec!["-n".to_owned(), "-c".to_owned(), "2".to_owned()];
+        if apart < Duration::from_secs(1) {
+            words.extend(["-i".to_owned(), apart.as_secs_f64().to_string()]);
+        }
+        words.extend([flag.to_owned(), wait]);
+        words
+    }
+}
+
 /// By the system's `ping`; `None` if there is none, or if it may not.
 fn icmp(name: &str, until: Instant) -> Option<Result<Pong, Trouble>> {
     let left = until.saturating_duration_since(Instant::now());
     let mut command = Command::new("ping");
-    command
-        .args(["-n", "-c", "2", "-i", "0.2", "-W"])
-        .arg(left.as_secs().max(1).to_string());
+    command.args(System::own().arguments(left));
     command.args(["--", name]).env("LC_ALL", "C").stdin(Stdio::null());
     let talk = Talk::start(command).ok()?;
     let mut said = String::new();
@@ -48,6 +95,7 @@ fn icmp(name: &str, until: Instant) -> Option<Result<Pong, Trouble>> {
     }
     let ended = talk.end(until);
     match ended.status {
+        None if is_unreachable(&said) => Some(Err(Trouble::new(Why::NoRoute, ""))),
         None => Some(Err(Trouble::new(Why::Timeout, ""))),
         Some(_) => understood(&said, &ended.stderr),
     }
@@ -62,9 +110,7 @@ fn understood(said: &str, stderr: &str) -> Option<Result<Pong, Trouble>> {
                 by: "icmp",
             }),
             1 => Err(Trouble::new(Why::Timeout, "one of two pings came back")),
-            _ if said.contains("Unreachable") || said.contains("unreachable") => {
-                Err(Trouble::new(Why::NoRoute, ""))
-            }
+            _ if is_unreachable(said) => Err(Trouble::new(Why::NoRoute, "")),
             _ => Err(Trouble::new(Why::Timeout, "no ping came back")),
         });
     }
@@ -75,17 +121,23 @@ fn understood(said: &str, stderr: &str) -> Option<Result<Pong, Trouble>> {
         "bad address",
         "cannot resolve",
         "nknown host",
+        "no address associated",
     ]
     .iter()
     .any(|words| stderr.contains(words))
     {
         return Some(Err(Trouble::new(Why::Unknown, last)));
     }
-    if stderr.contains("nreachable") {
+    if is_unreachable(stderr) {
         return Some(Err(Trouble::new(Why::NoRoute, last)));
     }
     // It may not, or it does not know these flags.
     None
+}
+
+/// Says whether somebody on the way has answered instead.
+fn is_unreachable(said: &str) -> bool {
+    said.contains("nreachable")
 }
 
 fn received(said: &str) -> Option<u32> {
@@ -178,6 +230,23 @@ mod tests {
         let unknown = understood("", "ping: nix: Name or service not known\n").unwrap();
         assert_eq!(unknown.unwrap_err().why, Why::Unknown);
         assert!(understood("", "ping: socket: Operation not permitted\n").is_none());
+    }
+
+    #[test]
+    fn each_system_is_given_the_time_as_it_takes_it() {
+        let words = |system: System, left: u64| system.arguments(Duration::from_millis(left)).join(" ");
+        for (system, left, expected) in [
+            (System::Linux, 10_000, "-n -c 2 -i 0.2 -W 9"),
+            (System::Linux, 9_400, "-n -c 2 -i 0.2 -W 8"),
+            (System::Linux, 0, "-n -c 2 -i 0.2 -W 1"),
+            (System::Mac, 10_000, "-n -c 2 -i 0.2 -W 9500"),
+            (System::Mac, 0, "-n -c 2 -i 0.2 -W 100"),
+            (System::FreeBsd, 10_000, "-n -c 2 -W 8700"),
+            (System::OtherBsd, 10_000, "-n -c 2 -w 9"),
+            (System::OtherBsd, 0, "-n -c 2 -w 2"),
+        ] {
+            assert_eq!(words(system, left), expected, "{system:?} {left}");
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::signals::Caught;
+
 /// As much of stderr as is kept: its end.
 const KEPT: usize = 16 << 10;
 /// The longest line that is taken; the rest of it comes as the next one.
@@ -20,6 +22,8 @@ const LONGEST: usize = 64 << 10;
 const PIECE: usize = 64 << 10;
 /// How often it is looked whether the program has ended, once its stdout has.
 const LOOK: Duration = Duration::from_millis(5);
+/// How often it is looked whether a signal has come, while it is waited.
+const SIGNAL: Duration = Duration::from_millis(100);
 
 /// How long its stderr is waited for, once it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -60,6 +64,8 @@ pub(crate) struct Talk {
     /// What has come and was not asked for yet.
     rest: RefCell<VecDeque<u8>>,
     stderr: Option<JoinHandle<Vec<u8>>>,
+    /// Once a signal has come, nothing is waited for.
+    caught: Option<Caught>,
 }
 
 /// What was heard next.
@@ -68,7 +74,7 @@ pub(crate) enum Heard {
     Line(String),
     /// Its stdout has ended.
     End,
-    /// Nothing came in time.
+    /// Nothing came in time, or a signal did: see [`Talk::is_cut`].
     Silence,
 }
 
@@ -114,7 +120,20 @@ impl Talk {
             pieces,
             rest: RefCell::default(),
             stderr,
+            caught: None,
         })
+    }
+
+    /// Has a signal cut it short: nothing is said any more and nothing waited for, as if the time were over; what has come is
+    /// heard.
+    pub(crate) fn heeding(mut self, caught: Option<Caught>) -> Talk {
+        self.caught = caught;
+        self
+    }
+
+    /// Says whether a signal has cut it short.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.caught.as_ref().is_some_and(|caught| caught.code().is_some())
     }
 
     /// Waits for the next line of its stdout, without the line's end.
@@ -158,11 +177,20 @@ impl Talk {
     }
 
     fn more(&self, until: Instant) -> Result<Vec<u8>, Heard> {
-        let left = until.saturating_duration_since(Instant::now());
-        self.pieces.recv_timeout(left).map_err(|error| match error {
-            RecvTimeoutError::Timeout => Heard::Silence,
-            RecvTimeoutError::Disconnected => Heard::End,
-        })
+        loop {
+            // What has come already is heard whatever the time is.
+            let left = match self.is_cut() {
+                true => Duration::ZERO,
+                false => until.saturating_duration_since(Instant::now()),
+            };
+            let step = self.caught.as_ref().map_or(left, |_| left.min(SIGNAL));
+            match self.pieces.recv_timeout(step) {
+                Ok(piece) => return Ok(piece),
+                Err(RecvTimeoutError::Disconnected) => return Err(Heard::End),
+                Err(RecvTimeoutError::Timeout) if step < left => {}
+                Err(RecvTimeoutError::Timeout) => return Err(Heard::Silence),
+            }
+        }
     }
 
     /// Writes all of it to its stdin.
@@ -187,7 +215,7 @@ impl Talk {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, and those of writing to a program that no longer listens.
+    /// `TimedOut`, also when a signal has come, and those of writing to a program that no longer listens.
     pub(crate) fn say_until(&mut self, what: &[u8], until: Instant) -> std::io::Result<()> {
         self.write(what, Some(until))
     }
@@ -196,7 +224,11 @@ impl Talk {
         let Some(stdin) = &mut self.stdin else {
             return Err(ErrorKind::BrokenPipe.into());
         };
+        let caught = self.caught.as_ref();
         while !what.is_empty() {
+            if caught.is_some_and(|caught| caught.code().is_some()) {
+                return Err(ErrorKind::TimedOut.into());
+            }
             match stdin.write(what) {
                 Ok(count) => what = &what[count..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -205,9 +237,13 @@ impl Talk {
                     if left.is_some_and(|left| left.is_zero()) {
                         return Err(ErrorKind::TimedOut.into());
                     }
-                    let left = left.and_then(|left| Timespec::try_from(left).ok());
+                    let step = match caught {
+                        Some(_) => Some(left.map_or(SIGNAL, |left| left.min(SIGNAL))),
+                        None => left,
+                    };
+                    let step = step.and_then(|step| Timespec::try_from(step).ok());
                     let mut polled = [PollFd::new(stdin, PollFlags::OUT)];
-                    match poll(&mut polled, left.as_ref()) {
+                    match poll(&mut polled, step.as_ref()) {
                         Ok(_) | Err(Errno::INTR) => {}
                         Err(error) => return Err(error.into()),
                     }
@@ -233,7 +269,7 @@ impl Talk {
                     status = Some(ended);
                     break;
                 }
-                Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
+                Ok(None) if Instant::now() < until && !self.is_cut() => std::thread::sleep(LOOK),
                 _ => break,
             }
         }
@@ -325,6 +361,29 @@ mod tests {
         let much = vec![0; 1 << 20];
         let error = talk.say_until(&much, Instant::now() + Duration::from_millis(50));
         assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_signal_cuts_short_what_is_waited_for() {
+        let caught = Caught::default();
+        let talk = |script| sh(script).heeding(Some(caught.clone()));
+        let mut deaf = talk("printf 'ready\\nmore\\n'; exec sleep 1000");
+        assert_eq!(deaf.hear(soon()), Heard::Line("ready".into()));
+        let begun = Instant::now();
+        let long = Duration::from_secs(60);
+        std::thread::scope(|scope| {
+            let heard = scope.spawn(|| talk("exec sleep 1000").hear(begun + long));
+            let said = scope.spawn(|| deaf.say_until(&vec![0; 1 << 20], begun + long));
+            caught.catch(2);
+            assert_eq!(heard.join().unwrap(), Heard::Silence);
+            let error = said.join().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+        });
+        assert!(deaf.is_cut() && begun.elapsed() < long);
+        // What has come before is heard, and its end is not waited for.
+        assert_eq!(deaf.hear(begun + long), Heard::Line("more".into()));
+        assert_eq!(deaf.hear(begun + long), Heard::Silence);
+        assert!(deaf.end(begun + long).status.is_none());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::Host;
 use super::process::{Ended, Heard, Talk};
 use super::trouble::{SSH_FAILED, Trouble, Why, last_line};
 use crate::args::SshFlags;
+use crate::signals::Caught;
 use crate::words;
 
 /// A connection that carries nothing is asked for a sign of life so often, and given up after as many times.
@@ -32,6 +33,8 @@ pub(crate) struct Ssh {
     alive: (u64, u64),
     /// Where the sockets of shared connections are. A socket's path has at most 107 bytes, so it is short.
     sockets: Option<TempDir>,
+    /// Once a signal has come, nothing is begun and nothing is waited for.
+    caught: Option<Caught>,
 }
 
 /// What came of a script that was run on a host.
@@ -105,7 +108,19 @@ impl Ssh {
             connect_timeout: flags.connect_timeout,
             alive: (ALIVE_EVERY, ALIVE_TIMES),
             sockets,
+            caught: None,
         })
+    }
+
+    /// Has a signal cut all conversations short.
+    pub(crate) fn heeding(mut self, caught: &Caught) -> Ssh {
+        self.caught = Some(caught.clone());
+        self
+    }
+
+    /// Says whether a signal has cut all conversations short.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.caught.as_ref().is_some_and(|caught| caught.code().is_some())
     }
 
     /// Gives up a connection that has fallen silent only after so long, and not after 15 s.
@@ -176,20 +191,25 @@ impl Ssh {
         arguments: &[&str],
         until: Instant,
     ) -> Result<Talk, Trouble> {
+        if self.is_cut() {
+            return Err(Trouble::new(Why::Interrupted, ""));
+        }
         let script = format!("echo {HELLO}; {script}");
-        let mut talk = Talk::start(self.command(host, &script, arguments)).map_err(|error| {
+        let talk = Talk::start(self.command(host, &script, arguments)).map_err(|error| {
             let program = self.program.to_string_lossy();
             Trouble::new(
                 Why::Here,
                 format!("cannot start {}: {error}", words::tame(&program, 80)),
             )
         })?;
+        let mut talk = talk.heeding(self.caught.clone());
         loop {
             match talk.hear(until) {
                 Heard::Line(line) if line == HELLO => return Ok(talk),
                 // What the shell's own files write.
                 Heard::Line(_) => {}
                 Heard::End => break,
+                Heard::Silence if talk.is_cut() => return Err(Trouble::new(Why::Interrupted, "")),
                 Heard::Silence => {
                     talk.hush();
                     return Err(Trouble::no_shell());

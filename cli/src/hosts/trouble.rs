@@ -27,6 +27,8 @@ pub(crate) enum Why {
     There,
     /// Something here failed, such as the program ssh itself.
     Here,
+    /// A signal here cut it short.
+    Interrupted,
 }
 
 impl Why {
@@ -43,6 +45,7 @@ impl Why {
             Why::Lost => "connection-lost",
             Why::There => "failed-there",
             Why::Here => "failed-here",
+            Why::Interrupted => "interrupted",
         }
     }
 
@@ -59,6 +62,7 @@ impl Why {
             Why::Lost => "the connection broke",
             Why::There => "failed there",
             Why::Here => "failed here",
+            Why::Interrupted => "interrupted",
         }
     }
 
@@ -144,6 +148,27 @@ impl Trouble {
             (why, detail) => format!("{} ({detail})", why.text()),
         }
     }
+
+    /// Returns it with `HOST` for the host's name, so that it is the same for hosts that failed alike.
+    pub(crate) fn text_of_any(&self, address: &str) -> String {
+        anywhere(&self.text(), address)
+    }
+}
+
+/// Puts `HOST` for a name of a host, where it stands as a word.
+fn anywhere(text: &str, address: &str) -> String {
+    let is_outside = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || "-_.".contains(c));
+    let mut told = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(address) {
+        let (before, after) = (&rest[..at], &rest[at + address.len()..]);
+        let is_word = is_outside(before.chars().next_back().or(told.chars().next_back()))
+            && is_outside(after.chars().next());
+        told.push_str(before);
+        told.push_str(if is_word { "HOST" } else { address });
+        rest = after;
+    }
+    told + rest
 }
 
 /// Returns the last line that is not blank, fit to be shown.
@@ -155,6 +180,12 @@ pub(crate) fn last_line(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_replaced_where_it_is_a_word() {
+        let told = anywhere("n1: connect to n1 port 22, n10, an1, n1", "n1");
+        assert_eq!(told, "HOST: connect to HOST port 22, n10, an1, HOST");
+    }
 
     #[test]
     fn what_ssh_says_is_understood() {

@@ -12,7 +12,8 @@ use crate::output::escape;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(super) line: usize,
-    pub(super) table: String,
+    /// The table and those in it that the key stands in: `hosts`, `run` for `[hosts.run]`.
+    pub(super) table: Vec<String>,
     pub(super) key: String,
     pub(super) value: Value,
 }
@@ -37,35 +38,56 @@ impl Value {
 }
 
 impl Entry {
+    /// Says whether it is for every verb.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.table == [super::ALL]
+    }
+
     /// A value that the flag does not take.
     pub(super) fn wrong(&self, why: &str) -> Failed {
-        let Entry { line, table, key, .. } = self;
         let value = self.value.texts().join(",");
         let value = if value.is_empty() {
             String::new()
         } else {
             format!(" = {}", escape(&value))
         };
-        let text = format!("{FILE}:{line}: [{}] {}{value}: {why}", escape(table), escape(key));
-        Failed::usage(text, hint(table))
+        Failed::usage(format!("{}{value}: {why}", self.place()), hint(self.verb()))
     }
 
-    /// A name that is none.
-    pub(super) fn unknown<'a>(&self, what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Failed {
-        let Entry { line, table, key, .. } = self;
-        let text = format!("{FILE}:{line}: [{}] {}: {what}", escape(table), escape(key));
+    /// A name that is none, of what the help of this verb tells; without words, of any.
+    pub(super) fn unknown<'a>(
+        &self,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a str>,
+        verb: &[String],
+    ) -> Failed {
+        let text = format!("{}: {what}", self.place());
         match nearest(name, known) {
             Some(near) => Failed::usage(text, format!("did you mean `{near}`?")),
-            None => Failed::usage(text, hint(table)),
+            None => Failed::usage(text, hint(verb)),
         }
+    }
+
+    fn place(&self) -> String {
+        let Entry { line, table, key, .. } = self;
+        format!("{FILE}:{line}: [{}] {}", escape(&table.join(".")), escape(key))
+    }
+
+    /// Returns the verb that it is for, without words if it is for all.
+    pub(super) fn verb(&self) -> &[String] {
+        if self.is_for_all() { &[] } else { &self.table }
     }
 }
 
-fn hint(table: &str) -> String {
-    let verb = if table == super::ALL { "VERB" } else { table };
+fn hint(verb: &[String]) -> String {
+    let verb = match verb {
+        [] => "VERB".to_owned(),
+        words => words.join(" "),
+    };
     format!(
         "keys are long flags without `--`, in a table for each verb or in [all]; see `flockwork {} --help`",
-        escape(verb)
+        escape(&verb)
     )
 }
 
@@ -93,23 +115,37 @@ pub(super) fn read(text: &str) -> Result<Vec<Entry>, Failed> {
                 "put it below [all], or below the name of a verb such as [run]",
             ));
         };
-        for (key, value) in keys {
-            let entry = Entry {
-                line: line_of(text, key.span().start),
-                table: name.clone(),
-                key: key.get_ref().to_string(),
-                value: Value::One(String::new()),
-            };
-            let value = value_of(value).ok_or_else(|| {
-                entry.wrong(
-                    "a value is a text in quotes, a number, true, false, or a list of texts and numbers",
-                )
-            })?;
-            entries.push(Entry { value, ..entry });
-        }
+        read_table(text, vec![name], keys, &mut entries)?;
     }
     entries.sort_by_key(|entry| entry.line);
     Ok(entries)
+}
+
+/// Reads a table, and those in it: `[hosts.run]` stands in `[hosts]`.
+fn read_table(
+    text: &str,
+    table: Vec<String>,
+    keys: &DeTable<'_>,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failed> {
+    for (key, value) in keys {
+        if let DeValue::Table(keys) = value.get_ref() {
+            let name = key.get_ref().to_string();
+            read_table(text, [table.clone(), vec![name]].concat(), keys, entries)?;
+            continue;
+        }
+        let entry = Entry {
+            line: line_of(text, key.span().start),
+            table: table.clone(),
+            key: key.get_ref().to_string(),
+            value: Value::One(String::new()),
+        };
+        let value = value_of(value).ok_or_else(|| {
+            entry.wrong("a value is a text in quotes, a number, true, false, or a list of texts and numbers")
+        })?;
+        entries.push(Entry { value, ..entry });
+    }
+    Ok(())
 }
 
 fn value_of(value: &Spanned<DeValue<'_>>) -> Option<Value> {

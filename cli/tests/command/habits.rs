@@ -1,5 +1,7 @@
 //! Defaults from `flockwork.toml`, completions, pages and help.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::place::{Place, Running, STORE};
 
 const VERBS: [&str; 26] = [
@@ -95,6 +97,8 @@ fn a_file_of_defaults_that_makes_no_sense_is_told() {
         "[rnu]\nworkers = 4\n",
         "[run\n",
         "[run]\nworkers = \"many\"\n",
+        "[hosts.rnu]\nfanout = 4\n",
+        "[hosts.run]\nfanuot = 4\n",
     ] {
         place.write("flockwork.toml", text);
         let said = place.run(&["run", STORE, "--sweep", "a=1", "--", "true"]);
@@ -103,6 +107,33 @@ fn a_file_of_defaults_that_makes_no_sense_is_told() {
         texts.push(place.masked(&said.err));
     }
     insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn verbs_of_verbs_have_defaults_of_their_own() {
+    let place = Place::new();
+    let ssh = "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\necho \"$2\" >>asked\n\
+               echo 'ssh: connect to host: Connection refused' >&2\nexit 255\n";
+    place.write("ssh", ssh);
+    std::fs::set_permissions(place.path("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.write(
+        "flockwork.toml",
+        "[all]\nssh = \"./nowhere\"\n[hosts]\nssh = \"./ssh\"\nnodes = \"n[1-3]\"\n[hosts.status]\nfanout = 1\n",
+    );
+    let said = place.run(&["hosts", "status"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(place.read("asked"), "n1\nn2\nn3\n");
+    assert_eq!(
+        said.err,
+        "note: settings from flockwork.toml: ssh=./ssh nodes=n[1-3] fanout=1\n"
+    );
+    // One host that is typed is this one, and none of the file.
+    let said = place.run(&["hosts", "status", "-n", "n7"]);
+    assert_eq!(
+        said.err,
+        "note: settings from flockwork.toml: ssh=./ssh fanout=1\n"
+    );
+    assert_eq!(place.read("asked"), "n1\nn2\nn3\nn7\n");
 }
 
 #[test]

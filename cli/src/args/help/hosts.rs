@@ -120,7 +120,9 @@ pub(super) const HOSTS: &[Verb] = &[
          With --tree two hosts at a time get the files from here, and each host that has them sends them on to one other by \
          its own ssh, without a question (give --ssh-option ForwardAgent=yes to lend it your agent). Each host checks for \
          itself what came; what was wrong, or could not be sent on, comes from here.\n\n\
-         Each host needs sh and one of sha256sum, shasum and openssl.",
+         The first signal (Ctrl-C) cuts what is on its way and says what has arrived, the second ends it at once.\n\n\
+         Each host needs sh and one of sha256sum, shasum and openssl. Exit code 1 if anything has failed, 130 after \
+         Ctrl-C, 143 after TERM.",
     ),
     (
         "hosts distribute",
@@ -141,7 +143,7 @@ pub(super) const HOSTS: &[Verb] = &[
         ],
         "With --move a file is deleted here once it has its name there, was synced, and its SHA-256 was read back. What \
          failed stays, and is named. The same command again sends what is missing: which file goes where, and what has \
-         arrived, stands in DIR/.flockwork-distribute.jsonl.",
+         arrived, stands in DIR/.flockwork-distribute.jsonl. Signals and exit codes are those of `hosts cp`.",
     ),
     (
         "local",

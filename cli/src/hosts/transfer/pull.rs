@@ -36,7 +36,7 @@ impl Pull<'_> {
             match self.try_list(host) {
                 Err(trouble) if again::passes(trouble.why) && tried < self.retries => {
                     tried += 1;
-                    again::rest(tried);
+                    again::rest(self.ssh, tried);
                 }
                 answer => return answer.map(listing::once),
             }
@@ -82,7 +82,7 @@ impl Pull<'_> {
             .map(|read| read.as_ref().err().map(|(_, reason)| End::No(reason.clone())))
             .collect();
         let mut counted = vec![0; listed.len()];
-        let trouble = again::until_done(self.retries, &mut ends, |ends| {
+        let trouble = again::until_done(self.ssh, self.retries, &mut ends, |ends| {
             let mut session = Session {
                 wire: self.open(host)?,
                 sources: self.sources,

@@ -10,6 +10,7 @@ use super::relay::Relay;
 use super::relays::Turn;
 use super::wire::Wire;
 use super::{Board, End, Entry, Relays, What, again, name, script};
+use crate::hosts::trouble::Why;
 use crate::hosts::{Host, Ssh, Trouble};
 
 /// How files are sent.
@@ -40,12 +41,16 @@ impl Push<'_> {
         let mut ends: Vec<Option<End>> = vec![None; entries.len()];
         let mut counted = vec![0; entries.len()];
         let mut by = By::default();
-        let trouble = again::until_done(self.retries, &mut ends, |ends| {
+        let trouble = again::until_done(self.ssh, self.retries, &mut ends, |ends| {
             let wire = self.open(host)?;
             let mut session = Session::new(wire, entries, ends, &mut counted, &mut told, self.board);
-            session.look()?;
-            self.bytes(&mut session, host, &mut by)?;
-            session.settle()?;
+            let sent = session
+                .look()
+                .and_then(|()| self.bytes(&mut session, host, &mut by));
+            if let Err(trouble) = sent.and_then(|()| session.settle()) {
+                session.hear_the_rest(&trouble);
+                return Err(trouble);
+            }
             session.close();
             Ok(())
         });
@@ -70,7 +75,7 @@ impl Push<'_> {
         let Some(relays) = self.relays.filter(|_| session.is_short()) else {
             return session.send();
         };
-        let mut turn = Some(relays.turn(by.failed.is_some()));
+        let mut turn = Some(self.turn(relays, by.failed.is_some())?);
         if let Some(sender) = turn.as_ref().and_then(Turn::from).cloned() {
             let relay = Relay::open(self, &sender, host, session.name());
             let sent = relay.and_then(|relay| session.fill(relay));
@@ -78,7 +83,7 @@ impl Push<'_> {
             drop(turn.take());
             if let Err(trouble) = sent {
                 by.failed = Some((sender, trouble));
-                turn = Some(relays.turn(true));
+                turn = Some(self.turn(relays, true)?);
             } else {
                 relays.worked();
                 by.from = Some(sender);
@@ -92,6 +97,11 @@ impl Push<'_> {
             by.failed = Some((sender, Trouble::there("checksum differs")));
         }
         Ok(())
+    }
+
+    fn turn<'a>(&self, relays: &'a Relays, only_here: bool) -> Result<Turn<'a>, Trouble> {
+        let turn = relays.turn(only_here, || self.ssh.is_cut());
+        turn.ok_or_else(|| Trouble::new(Why::Interrupted, ""))
     }
 
     fn open(&self, host: &Host) -> Result<Wire, Trouble> {

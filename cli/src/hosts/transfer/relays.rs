@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::hosts::{Host, Trouble};
 
@@ -14,6 +15,8 @@ const HERE: usize = 2;
 const FAULTS: u32 = 2;
 /// If the first so many could not, none is asked again, and this machine sends to all at once.
 const HOPELESS: usize = 3;
+/// How often it is looked whether a signal has come.
+const SIGNAL: Duration = Duration::from_millis(50);
 
 /// All that may send.
 #[derive(Debug)]
@@ -84,25 +87,27 @@ impl Relays {
         }
     }
 
-    /// Waits for a sender; `only_here` says that it is to be this machine.
-    pub(super) fn turn(&self, only_here: bool) -> Turn<'_> {
+    /// Waits for a sender; `only_here` says that it is to be this machine. `None`: a signal has cut it short.
+    pub(super) fn turn(&self, only_here: bool, is_cut: impl Fn() -> bool) -> Option<Turn<'_>> {
         let mut state = self.state();
-        loop {
+        while !is_cut() {
             if !only_here && let Some(host) = state.pick() {
-                return Turn {
+                return Some(Turn {
                     relays: self,
                     from: Some(host),
-                };
+                });
             }
             if state.here > 0 || state.is_hopeless() {
                 state.here = state.here.saturating_sub(1);
-                return Turn {
+                return Some(Turn {
                     relays: self,
                     from: None,
-                };
+                });
             }
-            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.freed.wait_timeout(state, SIGNAL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        None
     }
 
     /// A host has everything, and can send it on.
@@ -168,23 +173,40 @@ mod tests {
         Host::read(name).unwrap()
     }
 
+    fn next(relays: &Relays, only_here: bool) -> Turn<'_> {
+        relays.turn(only_here, || false).unwrap()
+    }
+
+    #[test]
+    fn whoever_waits_is_cut_short() {
+        let relays = Relays::new();
+        let _here = [next(&relays, false), next(&relays, false)];
+        let looks = std::cell::Cell::new(0);
+        let is_cut = || looks.replace(looks.get() + 1) == 2;
+        assert!(relays.turn(false, is_cut).is_none());
+        assert_eq!(looks.get(), 3);
+    }
+
     #[test]
     fn this_machine_sends_to_two_and_each_host_to_one() {
         let relays = Relays::new();
-        let here = [relays.turn(false), relays.turn(false)];
+        let here = [next(&relays, false), next(&relays, false)];
         assert!(here.iter().all(|turn| turn.from().is_none()));
         relays.add(&host("n1"));
-        let turn = relays.turn(false);
+        let turn = next(&relays, false);
         assert_eq!(turn.from().unwrap().name, "n1");
         // Nobody is free now; whoever waits gets the next one.
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| relays.turn(false).from().map(|host| host.name.clone()));
+            let waits = scope.spawn(|| next(&relays, false).from().map(|host| host.name.clone()));
             drop(turn);
             assert_eq!(waits.join().unwrap().as_deref(), Some("n1"));
         });
         let [first, _second] = here;
         drop(first);
-        assert!(relays.turn(true).from().is_none(), "n1 is free, and is not asked");
+        assert!(
+            next(&relays, true).from().is_none(),
+            "n1 is free, and is not asked"
+        );
     }
 
     #[test]
@@ -192,13 +214,13 @@ mod tests {
         let relays = Relays::new();
         relays.add(&host("n1"));
         for to in ["n2", "n3"] {
-            assert_eq!(relays.turn(false).from().unwrap().name, "n1");
+            assert_eq!(next(&relays, false).from().unwrap().name, "n1");
             relays.failed(&host("n1"), &host(to), Trouble::new(Why::KeyUnknown, ""));
         }
-        assert!(relays.turn(false).from().is_none());
+        assert!(next(&relays, false).from().is_none());
         relays.worked();
         relays.add(&host("n4"));
-        assert_eq!(relays.turn(false).from().unwrap().name, "n4");
+        assert_eq!(next(&relays, false).from().unwrap().name, "n4");
         let failures = relays.failures();
         let told: Vec<_> = failures.iter().map(|failure| failure.to.name.as_str()).collect();
         assert_eq!(told, ["n2", "n3"]);
@@ -212,7 +234,7 @@ mod tests {
         }
         assert!(relays.state().is_hopeless(), "or nobody would ever get the turns");
         relays.add(&host("n7"));
-        let turns: Vec<_> = (0..5).map(|_| relays.turn(false)).collect();
+        let turns: Vec<_> = (0..5).map(|_| next(&relays, false)).collect();
         assert!(turns.iter().all(|turn| turn.from().is_none()));
     }
 }

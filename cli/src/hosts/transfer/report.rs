@@ -10,8 +10,10 @@ use super::board::Outcome;
 use super::relays::Failure;
 use super::{End, name};
 use crate::args::Format;
+use crate::hosts::trouble::Why;
 use crate::hosts::{Host, Trouble, fold};
 use crate::output::{self, Cell, Column, Table, bytes, count, document};
+use crate::signals::Caught;
 
 /// As many files of one host and reason are named.
 const NAMED: usize = 5;
@@ -35,24 +37,28 @@ pub(crate) enum Did {
 }
 
 impl Report<'_> {
-    /// Tells it, and returns the exit code.
+    /// Tells it, and returns the exit code: that of the signal that has cut it short, if one has.
     ///
     /// # Errors
     ///
     /// If stdout cannot be written.
-    pub(crate) fn tell(&self, format: Format) -> Ended {
+    pub(crate) fn tell(&self, format: Format, caught: &Caught) -> Ended {
+        let is_ok = self.hosts.iter().all(|(_, outcome)| outcome.is_ok());
         let mut stderr = std::io::stderr().lock();
         for line in self.failures().into_iter().chain(self.detours()) {
             let _ = writeln!(stderr, "{line}");
         }
         let _ = writeln!(stderr, "{}", self.summary());
+        if caught.code().is_some() && !is_ok {
+            let _ = writeln!(stderr, "hint: interrupted; give the same command again to go on");
+        }
         match format {
             Format::Table => {}
             Format::Json => output::write_all(&self.json())?,
             other => self.table().print(other)?,
         }
-        let is_ok = self.hosts.iter().all(|(_, outcome)| outcome.is_ok());
-        Ok(if is_ok { OK } else { NOT_OK })
+        let code = if is_ok { OK } else { NOT_OK };
+        Ok(caught.code().unwrap_or(code))
     }
 
     /// Returns `20 hosts: 18,597/22,280 files · 1.2 GiB · 0 failed checksum`, or
@@ -84,7 +90,11 @@ impl Report<'_> {
         if same > 0 {
             line.push_str(&format!(" · {} same", count(same)));
         }
-        let failed = sum(|outcome| u64::from(outcome.trouble.is_some()));
+        let cut = sum(|outcome| u64::from(is_cut(outcome)));
+        if cut > 0 {
+            line.push_str(&format!(" · {cut} of the hosts interrupted"));
+        }
+        let failed = sum(|outcome| u64::from(outcome.trouble.is_some() && !is_cut(outcome)));
         if failed > 0 {
             line.push_str(&format!(" · {failed} of the hosts failed"));
         }
@@ -95,9 +105,10 @@ impl Report<'_> {
     pub(crate) fn failures(&self) -> Vec<String> {
         let mut troubles: BTreeMap<(String, Option<&str>), Vec<&str>> = BTreeMap::new();
         for (host, outcome) in &self.hosts {
-            if let Some(trouble) = &outcome.trouble {
+            // Whoever has sent the signal knows of it.
+            if let Some(trouble) = outcome.trouble.as_ref().filter(|_| !is_cut(outcome)) {
                 // ssh names the host in what it says, and hosts that failed alike are told together.
-                let text = anywhere(&trouble.text(), &host.address);
+                let text = trouble.text_of_any(&host.address);
                 let key = (text, trouble.why.hint());
                 troubles.entry(key).or_default().push(&host.name);
             }
@@ -131,7 +142,7 @@ impl Report<'_> {
     fn detours(&self) -> Vec<String> {
         let mut reasons: BTreeMap<String, Vec<&Failure>> = BTreeMap::new();
         for failure in &self.not_sent_on {
-            let text = anywhere(&failure.trouble.text(), &failure.to.address);
+            let text = failure.trouble.text_of_any(&failure.to.address);
             reasons.entry(text).or_default().push(failure);
         }
         let line = |(text, failures): (String, Vec<&Failure>)| {
@@ -198,20 +209,10 @@ impl Report<'_> {
     }
 }
 
-/// Puts `HOST` for a name of a host, where it stands as a word.
-fn anywhere(text: &str, address: &str) -> String {
-    let is_outside = |c: Option<char>| !c.is_some_and(|c| c.is_alphanumeric() || "-_.".contains(c));
-    let mut told = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(address) {
-        let (before, after) = (&rest[..at], &rest[at + address.len()..]);
-        let is_word = is_outside(before.chars().next_back().or(told.chars().next_back()))
-            && is_outside(after.chars().next());
-        told.push_str(before);
-        told.push_str(if is_word { "HOST" } else { address });
-        rest = after;
-    }
-    told + rest
+/// Says whether a signal here has cut it short.
+fn is_cut(outcome: &Outcome) -> bool {
+    let trouble = outcome.trouble.as_ref();
+    trouble.is_some_and(|trouble| trouble.why == Why::Interrupted)
 }
 
 fn differ(outcome: &Outcome) -> u64 {
@@ -222,13 +223,6 @@ fn differ(outcome: &Outcome) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hosts::trouble::Why;
-
-    #[test]
-    fn a_host_is_replaced_where_it_is_a_word() {
-        let told = anywhere("n1: connect to n1 port 22, n10, an1, n1", "n1");
-        assert_eq!(told, "HOST: connect to HOST port 22, n10, an1, HOST");
-    }
 
     #[test]
     fn hosts_that_failed_alike_are_told_in_one_line() {
@@ -266,5 +260,29 @@ mod tests {
             report.summary(),
             "3 hosts: 1/6 files · 2.0 KiB · 1 failed checksum · 2 of the hosts failed"
         );
+    }
+
+    #[test]
+    fn hosts_that_were_interrupted_have_not_failed() {
+        let host = Host::read("n1").unwrap();
+        let cut = Outcome {
+            files: 2,
+            trouble: Some(Trouble::new(Why::Interrupted, "")),
+            ..Outcome::default()
+        };
+        let report = Report {
+            hosts: vec![(&host, cut)],
+            did: Did::Distribute,
+            not_sent_on: Vec::new(),
+        };
+        assert_eq!(report.failures(), [""; 0]);
+        assert_eq!(
+            report.summary(),
+            "Transferred 0/2 files to 1 host · 0 B · 0 failed checksum · 1 of the hosts interrupted"
+        );
+        let caught = Caught::default();
+        assert_eq!(report.tell(Format::Table, &caught).unwrap(), NOT_OK);
+        caught.catch(15);
+        assert_eq!(report.tell(Format::Table, &caught).unwrap(), 143);
     }
 }

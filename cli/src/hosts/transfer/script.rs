@@ -69,11 +69,13 @@ Q) dec "$c"; p=./$v; dec "$d"; f=./$v;
       if [ -n "$it" ]; then keep "$f"; fi; echo "$n same"; continue; fi; fi; fi;
     if [ -L "$p" ]; then no 'a link is in the place of its part';
     elif [ -f "$p" ]; then size "$p"; hash "$p"; echo "$n part $s $h"; else echo "$n none"; fi; fi;;
-P) dec "$c"; p=./$v; w=;
-  if [ "$a" = 0 ]; then if [ -e "$p" ] || [ -L "$p" ]; then rm -f "$p"; fi;
-    set -C; { true >"$p"; } 2>/dev/null && w=1; set +C;
+P) dec "$c"; p=./$v; w=; r='its part is not there any more';
+  if [ "$a" = 0 ]; then
+    e=; if [ -e "$p" ] || [ -L "$p" ]; then e=$(rm -f "$p" 2>&1); fi;
+    if [ -z "$e" ] && e=$(set -C; { true >"$p"; } 2>&1 ); then w=1;
+    else d=${e##*: }; case $d in *"$p"*) d=$e;; esac; r="no file can be made in its directory${d:+: $d}"; fi;
   elif [ -f "$p" ] && [ ! -L "$p" ]; then w=1; fi;
-  if [ -z "$w" ]; then if [ "$b" -gt 0 ]; then take "$b" >/dev/null 2>&1; fi; no 'no file can be made in its directory';
+  if [ -z "$w" ]; then if [ "$b" -gt 0 ]; then take "$b" >/dev/null 2>&1; fi; no "$r";
   elif [ "$b" = 0 ]; then echo "$n got";
   elif r=$( { take "$b" >>"$p"; } 2>&1 ); then echo "$n got";
   else no "$r"; if [ -n "$slow" ]; then exit 1; fi; fi;;

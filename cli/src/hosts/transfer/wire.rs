@@ -183,6 +183,10 @@ impl Wire {
     }
 
     fn silent(&mut self) -> Trouble {
+        // What has come may still be heard then.
+        if self.talk.as_ref().is_some_and(Talk::is_cut) {
+            return Trouble::new(Why::Interrupted, "");
+        }
         self.talk = None;
         let text = format!("nothing moved for {}", flockwork::app::times::short(self.stall));
         Trouble::new(Why::Timeout, text)

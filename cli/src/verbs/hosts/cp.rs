@@ -17,6 +17,7 @@ use crate::hosts::transfer::relays::Failure;
 use crate::hosts::transfer::report::{Did, Report};
 use crate::hosts::transfer::{Board, Entry, Relays, What, name, tree};
 use crate::hosts::{Host, Ssh, Trouble, fan, list};
+use crate::signals::Caught;
 use crate::sweep::shown;
 
 /// As many names that two hosts have are told.
@@ -70,7 +71,9 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
     let sources: Vec<PathBuf> = args.sources.iter().map(PathBuf::from).collect();
     let entries = tree::walk(&sources)?;
     let entries: Vec<&Entry> = entries.iter().collect();
-    let ssh = Ssh::new(&args.ssh, false)?;
+    // Until here a signal ends it at once: nothing is begun.
+    let caught = super::listen()?;
+    let ssh = Ssh::new(&args.ssh, false)?.heeding(&caught);
     let board = Board::new(args.moving.quiet, "");
     let files = entries
         .iter()
@@ -95,7 +98,7 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
         |_, _| (),
     );
     let not_sent_on = relays.map(Relays::failures).unwrap_or_default();
-    tell(args, &hosts, outcomes, &board, not_sent_on)
+    tell(args, &hosts, outcomes, &board, &caught, not_sent_on)
 }
 
 fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
@@ -116,7 +119,8 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
             "give the host a name in ssh's configuration",
         ));
     }
-    let ssh = Ssh::new(&args.ssh, false)?;
+    let caught = super::listen()?;
+    let ssh = Ssh::new(&args.ssh, false)?.heeding(&caught);
     let board = Board::new(args.moving.quiet, "");
     let pull = Pull {
         ssh: &ssh,
@@ -157,7 +161,7 @@ fn collect(args: &CpArgs, sources: Vec<Vec<u8>>) -> Ended {
         },
     };
     let outcomes = fan::each(&listed, fanout, fetch, |_, _| ());
-    tell(args, &hosts, outcomes, &board, Vec::new())
+    tell(args, &hosts, outcomes, &board, &caught, Vec::new())
 }
 
 fn is_name(host: &str) -> bool {
@@ -176,6 +180,7 @@ fn tell(
     hosts: &[Host],
     outcomes: Vec<Outcome>,
     board: &Board,
+    caught: &Caught,
     not_sent_on: Vec<Failure>,
 ) -> Ended {
     board.end();
@@ -184,7 +189,7 @@ fn tell(
         did: Did::Copy,
         not_sent_on,
     };
-    report.tell(args.moving.format)
+    report.tell(args.moving.format, caught)
 }
 
 /// Splits a path there into the directory, `.` for the home, and the name that it will have here.

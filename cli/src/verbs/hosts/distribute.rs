@@ -40,11 +40,12 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
     let hosts = list::read(&args.hosts)?;
     let path = args.journal.clone().unwrap_or_else(|| args.dir.join(JOURNAL));
     let (files, others) = files(&args.dir, &path)?;
-    if others > 0 {
+    if !others.is_empty() {
         eprintln!(
-            "left out: {} in {} that are no files",
-            count(others),
-            shown::path(&args.dir)
+            "left out: {} in {} that are no files: {}",
+            count(others.len() as u64),
+            shown::path(&args.dir),
+            some(&others)
         );
     }
     let past = Past::read(&path)?;
@@ -58,9 +59,11 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
     let new = files.iter().zip(&chosen);
     let new = new.map(|(file, host)| (file.name.as_slice(), hosts[*host].name.as_str()));
     let new = new.filter(|(name, host)| past.hosts.get(*name).is_none_or(|known| known != host));
-    let ssh = Ssh::new(&args.ssh, false)?;
     let journal = Mutex::new((Journal::begin(&path, begin, new)?, None));
     let work = read(args, &files, &chosen, &hosts, &past);
+    // Until here a signal ends it at once: nothing is sent, and the journal is read whatever its last line is.
+    let caught = super::listen()?;
+    let ssh = Ssh::new(&args.ssh, false)?.heeding(&caught);
     let board = Board::new(args.moving.quiet, "Transferred ");
     for share in &work {
         let bytes = share.entries.iter().map(Entry::size).sum();
@@ -83,7 +86,7 @@ pub(crate) fn distribute(args: &DistributeArgs) -> Ended {
         did: Did::Distribute,
         not_sent_on: Vec::new(),
     };
-    let ended = report.tell(args.moving.format)?;
+    let ended = report.tell(args.moving.format, &caught)?;
     let (_, failed) = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
     match failed {
         None => Ok(ended),
@@ -197,8 +200,21 @@ fn read<'a>(
     shares
 }
 
-/// Returns the files of a directory but the journal, and how many other things are in it.
-fn files(dir: &Path, journal: &Path) -> Result<(Vec<Found>, u64), Failed> {
+/// Returns the first of some names, and how many more there are.
+fn some(names: &[impl AsRef<[u8]>]) -> String {
+    let first: Vec<_> = names
+        .iter()
+        .take(NAMED)
+        .map(|name| name::shown(name.as_ref()))
+        .collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{}, and {} more", first.join(", "), count(more as u64)),
+    }
+}
+
+/// Returns the files of a directory but the journal, and the names of the other things in it.
+fn files(dir: &Path, journal: &Path) -> Result<(Vec<Found>, Vec<Vec<u8>>), Failed> {
     let failed = |error: io::Error| {
         Failed::usage(
             format!("cannot list {}: {error}", shown::path(dir)),
@@ -206,7 +222,7 @@ fn files(dir: &Path, journal: &Path) -> Result<(Vec<Found>, u64), Failed> {
         )
     };
     let own = std::fs::canonicalize(journal).ok();
-    let (mut files, mut others) = (Vec::new(), 0);
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let (path, seen) = (entry.path(), entry.metadata().map_err(failed)?);
@@ -221,10 +237,11 @@ fn files(dir: &Path, journal: &Path) -> Result<(Vec<Found>, u64), Failed> {
                 size: seen.len(),
                 mtime: seen.mtime(),
             }),
-            false => others += 1,
+            false => others.push(entry.file_name().into_vec()),
         }
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
+    others.sort_unstable();
     Ok((files, others))
 }
 
@@ -281,16 +298,8 @@ fn choose(args: &DistributeArgs, files: &[Found], hosts: &[Host], past: &Past) -
     let new = files.iter().filter(|file| known(file).is_none());
     let new: Vec<Sized<'_>> = new.map(|file| (file.name.as_slice(), file.size)).collect();
     let mut chosen = spread(&new, &loads, rule).map_err(|without| {
-        let names: Vec<_> = without.iter().take(NAMED).map(|name| name::shown(name)).collect();
-        let more = match without.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
         Failed::usage(
-            format!(
-                "no number stands behind the last `_` in {}{more}",
-                names.join(", ")
-            ),
+            format!("no number stands behind the last `_` in {}", some(&without)),
             "nothing was sent; rename them, or choose --by size or --by random",
         )
     })?;

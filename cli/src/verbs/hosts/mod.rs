@@ -6,9 +6,10 @@ mod mkdir;
 mod run;
 mod status;
 
-use flockwork::app::exit::Ended;
+use flockwork::app::exit::{Ended, Failed, NOT_OK};
 
 use crate::args::{HostsArgs, HostsVerb};
+use crate::signals::{self, Caught};
 
 /// Runs the verb.
 ///
@@ -23,4 +24,9 @@ pub(crate) fn hosts(args: HostsArgs) -> Ended {
         HostsVerb::Cp(args) => cp::cp(&args),
         HostsVerb::Distribute(args) => distribute::distribute(&args),
     }
+}
+
+/// Begins to listen to signals: the first one ends the verb in an orderly way.
+fn listen() -> Result<Caught, Failed> {
+    signals::listen().map_err(|error| Failed::new(NOT_OK, format!("cannot listen to signals: {error}"), None))
 }

@@ -10,7 +10,6 @@ use crate::args::{Format, HostsRunArgs};
 use crate::hosts::run::{self, Limits, Plan, Ran, Source, Style};
 use crate::hosts::{Ssh, list};
 use crate::output::{Cell, Column, Table, cut, width};
-use crate::signals;
 
 /// With signs of life ssh gives a silent host up only after as many times the limit for being dead, for it may come back.
 const PATIENCE: u32 = 10;
@@ -23,8 +22,7 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(300);
 /// If the command line or a file makes no sense, or something here cannot be written.
 pub(crate) fn run(args: HostsRunArgs) -> Ended {
     let hosts = list::read(&args.hosts)?;
-    let caught = signals::listen()
-        .map_err(|error| Failed::new(NOT_OK, format!("cannot listen to signals: {error}"), None))?;
+    let caught = super::listen()?;
     let copier = Ssh::new(&args.ssh, true)?;
     let heartbeat = if args.no_heartbeat {
         Duration::ZERO

@@ -1,5 +1,6 @@
 //! `hosts status`: which hosts can be worked with, and why the others cannot.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -133,26 +134,49 @@ fn state(found: &Found) -> Cell {
     }
 }
 
-/// One row for all hosts that are alike.
+/// Returns what hosts have in common that are told in one row, with `HOST` for their names: why, and the words of those
+/// for whom they say more than that.
+fn alike(trouble: &Trouble, host: &Host) -> (&'static str, String) {
+    let words = match trouble.why {
+        Why::There | Why::Here | Why::Lost => trouble.text_of_any(&host.address),
+        _ => String::new(),
+    };
+    (trouble.why.code(), words)
+}
+
+/// One row for all hosts that are alike: those that are ON first, and then the most.
 fn grouped(hosts: &[Host], found: &[Found]) -> Table {
     let columns = ["hosts", "state", "reason"].map(Column::left);
     let mut columns = columns.to_vec();
     columns.insert(1, Column::right("count"));
     let mut table = Table::new("hosts-status", "hosts", columns);
-    let mut alike: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
-    for (at, found) in found.iter().enumerate() {
-        let why = found.as_ref().err().map(|trouble| trouble.why.text());
-        alike.entry(why).or_default().push(at);
+    let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (at, (host, found)) in hosts.iter().zip(found).enumerate() {
+        let why = found.as_ref().err().map(|trouble| alike(trouble, host));
+        groups.entry(why).or_default().push(at);
     }
-    for (why, places) in alike {
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(why, places)| (why.is_some(), Reverse(places.len())));
+    for (_, places) in groups {
         let names = places
             .iter()
             .filter_map(|at| hosts.get(*at))
             .map(|host| host.name.as_str());
-        // One host has its own words.
-        let reason = match places.as_slice() {
-            [at] => found[*at].as_ref().err().map(Trouble::text),
-            _ => why.map(str::to_owned),
+        // What all of them say; and if they say it in different words, what that comes to.
+        let mut reasons = places.iter().filter_map(|at| {
+            let trouble = found[*at].as_ref().err()?;
+            Some(match places.len() {
+                1 => trouble.text(),
+                _ => trouble.text_of_any(&hosts[*at].address),
+            })
+        });
+        let first = reasons.next();
+        let reason = match reasons.all(|reason| Some(&reason) == first.as_ref()) {
+            true => first,
+            false => found[places[0]]
+                .as_ref()
+                .err()
+                .map(|trouble| trouble.why.text().to_owned()),
         };
         table.row(vec![
             fold(names).into(),
@@ -193,17 +217,34 @@ mod tests {
             by: "ssh",
         };
         let refused = |text: &str| Err(Trouble::new(Why::Refused, text));
-        let key = Err(Trouble::new(Why::NotAuthorised, "ana@n5: no"));
-        let found = vec![Ok(on), Ok(on), refused("n3: no"), refused("n4: no"), key];
+        let key = || Err(Trouble::new(Why::NotAuthorised, "ana@n5: no"));
+        let found = vec![Ok(on), Ok(on), refused("n3: no"), refused("n4: no"), key()];
         let text = grouped(&hosts, &found).text(Format::Table, None).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], "n[1-2]      2  ON");
-        assert_eq!(lines[2], "n5          1  OFF    not authorised (ana@n5: no)");
         assert_eq!(
-            lines[3],
-            "n[3-4]      2  OFF    the connection is refused: no sshd there"
+            lines[2],
+            "n[3-4]      2  OFF    the connection is refused: no sshd there (HOST: no)"
         );
+        assert_eq!(lines[3], "n5          1  OFF    not authorised (ana@n5: no)");
         assert!(lines[4].starts_with("2 of 5 ON; hint: `ssh HOST true`"), "{text}");
+        // Some that are refused under another name; some whose words are all there is.
+        let there = |text: &str| Err(Trouble::there(text));
+        let other = vec![
+            refused("n1: no"),
+            refused("login-2: no"),
+            there("x n3"),
+            there("y n4"),
+            key(),
+        ];
+        let text = grouped(&hosts, &other).text(Format::Table, None).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[1],
+            "n[1-2]      2  OFF    the connection is refused: no sshd there"
+        );
+        assert!(text.contains("n3          1  OFF    x n3\n"), "{text}");
+        assert!(text.contains("n4          1  OFF    y n4\n"), "{text}");
         let text = rows(&hosts, &found, Format::Csv).text(Format::Csv, None).unwrap();
         assert!(text.contains("\nn1,ON,0.31,0.00042,,,ssh\n"), "{text}");
         assert!(

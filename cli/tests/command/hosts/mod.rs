@@ -6,6 +6,8 @@ mod ending;
 mod others;
 /// A command, its files and its output.
 mod run;
+/// Who is there.
+mod status;
 
 use std::process::Command;
 

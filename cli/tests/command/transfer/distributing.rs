@@ -42,7 +42,8 @@ fn each_file_goes_to_one_host_and_a_second_run_sends_nothing() {
     std::fs::create_dir(site.here("in/directory")).unwrap();
     let said = site.ok("distribute", &["in", "out", "--by", "index"]);
     assert!(
-        said.err.contains("left out: 1 in in that are no files"),
+        said.err
+            .contains("left out: 1 in in that are no files: directory\n"),
         "{}",
         said.err
     );
@@ -77,6 +78,25 @@ fn each_file_goes_to_one_host_and_a_second_run_sends_nothing() {
         std::fs::read(site.there(2, "out/img_5.fits")).unwrap(),
         b"changed"
     );
+}
+
+#[test]
+fn what_is_no_file_is_named() {
+    let site = Site::new(1);
+    images(&site, 1);
+    for number in 1..=4 {
+        std::fs::create_dir(site.here(&format!("in/d{number}"))).unwrap();
+    }
+    std::os::unix::fs::symlink("img_0.fits", site.here("in/link\n")).unwrap();
+    let said = site.ok("distribute", &["in", "out", "--by", "index"]);
+    let told = "left out: 5 in in that are no files: d1, d2, d3, d4, link\\n\n";
+    assert!(said.err.contains(told), "{}", said.err);
+    for number in 5..=6 {
+        std::fs::create_dir(site.here(&format!("in/d{number}"))).unwrap();
+    }
+    let said = site.ok("distribute", &["in", "out", "--by", "index"]);
+    let told = "left out: 7 in in that are no files: d1, d2, d3, d4, d5, and 2 more\n";
+    assert!(said.err.contains(told), "{}", said.err);
 }
 
 #[test]

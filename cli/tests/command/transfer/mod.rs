@@ -4,6 +4,8 @@
 mod collecting;
 /// Each file to one host.
 mod distributing;
+/// Signals here.
+mod interrupted;
 /// From host to host.
 mod relaying;
 /// To hosts, and what can go wrong on the way.

@@ -168,6 +168,29 @@ fn a_disk_that_is_full_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn why_no_file_can_be_made_is_told() {
+    // Nobody may make a file there, not even root.
+    let dir = "/sys/kernel";
+    let own = std::fs::File::create_new(format!("{dir}/flockwork-test"));
+    let own = own.expect_err("it can be made").to_string();
+    let Some((reason, _)) = own.split_once(" (os error") else {
+        panic!("{own}")
+    };
+    if !std::path::Path::new(dir).is_dir() {
+        println!("skipped: there is no {dir}");
+        return;
+    }
+    let site = Site::new(2);
+    site.place.write("f: g", "x");
+    site.fault(2, "shell", "bash --posix");
+    let err = site.fails("cp", &["f: g", &format!(":{dir}")]);
+    for host in ["n1", "n2"] {
+        let told = format!("failed: {host}: f: g: no file can be made in its directory: {reason}\n");
+        assert!(err.contains(&told), "{err}");
+    }
+}
+
+#[test]
 fn nothing_is_written_through_a_link_there() {
     let site = Site::new(1);
     std::fs::create_dir_all(site.here("data/dir")).unwrap();

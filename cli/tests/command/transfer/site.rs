@@ -26,8 +26,13 @@ if [ -d "$at.bin" ]; then PATH=$at.bin:$PATH; fi
 if [ -f "$at.full" ]; then trap '' XFSZ; ulimit -f "$(cat "$at.full")"; fi
 if [ -f "$at.cut" ]; then bytes=$(cat "$at.cut"); rm "$at.cut"; stdbuf -o0 head -c "$bytes" | sh -c "$line"; exit 255; fi
 if [ -f "$at.cut-back" ]; then bytes=$(cat "$at.cut-back"); sh -c "$line" | { stdbuf -o0 head -c "$bytes"; kill $$; }; fi
+if [ -f "$at.stuck" ]; then bytes=$(cat "$at.stuck"); { stdbuf -o0 head -c "$bytes"; echo $$ >"$at.is-stuck"
+  while kill -0 $$ && [ -d "$at" ]; do sleep 0.05; done; } 2>/dev/null | { sh -c "$line"; echo over >"$at.is-over"; }; exit 0; fi
+if [ -f "$at.stuck-back" ] && [ "$(wc -c <"$at.connections")" -gt 1 ]; then bytes=$(cat "$at.stuck-back"); sh -c "$line" | { stdbuf -o0 head -c "$bytes"; echo $$ >"$at.is-stuck"
+  while kill -0 $$ && [ -d "$at" ]; do sleep 0.05; done; } 2>/dev/null; exit 0; fi
 if [ -f "$at.spoil" ]; then sed -u s/NEEDLE/needle/ | sh -c "$line"; exit 0; fi
 if [ -f "$at.spoil-once" ]; then rm "$at.spoil-once"; sed -u s/NEEDLE/needle/ | sh -c "$line"; exit 0; fi
+if [ -f "$at.tells" ]; then sh -c "$line"; echo >>"$at.ended"; exit 0; fi
 if [ -f "$at.count" ]; then tee "$at.count" | sh -c "$line"; exit 0; fi
 exec sh -c "$line"
 "#;
@@ -65,6 +70,14 @@ impl Site {
 
     pub(super) fn mend(&self, host: usize, fault: &str) {
         std::fs::remove_file(self.here(&format!("hosts/n{host}.{fault}"))).unwrap();
+    }
+
+    /// Waits until nothing moves any more from or to a host with the fault `stuck` or `stuck-back`; returns the process of
+    /// its ssh.
+    #[track_caller]
+    pub(super) fn wait_until_stuck(&self, host: usize) -> u32 {
+        let pid = self.place.wait_for_file(&format!("hosts/n{host}.is-stuck"));
+        pid.trim().parse().unwrap()
     }
 
     /// How many connections there were to a host.

@@ -8,6 +8,7 @@ use crate::hosts::sum::{Sum, Summing};
 use crate::hosts::transfer::relay::{Relay, Wanted};
 use crate::hosts::transfer::wire::{Answer, Wire, out_of_step};
 use crate::hosts::transfer::{Board, End, Entry, Source, What, name, time};
+use crate::hosts::trouble::Why;
 
 /// A piece of a file, and how many bytes may be on their way.
 const PIECE: u64 = 1 << 20;
@@ -296,6 +297,12 @@ impl<'a> Session<'a> {
             self.hear()?;
         }
         Ok(())
+    }
+
+    /// Hears what the host has answered before a signal cut it short: these files are there.
+    pub(super) fn hear_the_rest(&mut self, trouble: &Trouble) {
+        let is_cut = trouble.why == Why::Interrupted;
+        while is_cut && !self.asked.is_empty() && self.hear().is_ok() {}
     }
 
     fn hear(&mut self) -> Result<(), Trouble> {
