@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::hosts::process::{Heard, Talk};
 use crate::hosts::ssh::HELLO;
+use crate::hosts::sum::Sum;
 use crate::hosts::trouble::{SSH_FAILED, Why};
 use crate::hosts::{Host, Ssh, Trouble};
 use crate::words;
@@ -215,6 +216,12 @@ impl Answer {
             word: word.to_owned(),
             rest: rest.trim().to_owned(),
         })
+    }
+
+    /// Returns a size and a checksum.
+    pub(super) fn size_and_sum(&self) -> Option<(u64, Sum)> {
+        let (size, sum) = self.rest.split_once(' ')?;
+        Some((size.parse().ok()?, Sum::read(sum)?))
     }
 
     /// Returns what it says for people.

@@ -334,7 +334,5 @@ fn file(read: &Read) -> Option<(u64, u32, i64)> {
 }
 
 fn sum(answer: &Answer) -> Option<(u64, Sum)> {
-    let (size, sum) = answer.rest.split_once(' ')?;
-    (answer.word == "sum").then_some(())?;
-    Some((size.parse().ok()?, Sum::read(sum)?))
+    (answer.word == "sum").then(|| answer.size_and_sum()).flatten()
 }

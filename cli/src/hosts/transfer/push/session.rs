@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use crate::hosts::Trouble;
 use crate::hosts::sum::{Sum, Summing};
 use crate::hosts::transfer::relay::{Relay, Wanted};
-use crate::hosts::transfer::wire::{Answer, Wire, out_of_step};
+use crate::hosts::transfer::wire::{Wire, out_of_step};
 use crate::hosts::transfer::{Board, End, Entry, Source, What, name, time};
 use crate::hosts::trouble::Why;
 
@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         match (asked.step, answer.word.as_str()) {
             (_, "no") => self.end(number, End::No(answer.reason())),
             (Step::Look, "none") | (Step::Settle, "done") => {}
-            (Step::Look, "part") => self.there[number] = there(&answer),
+            (Step::Look, "part") => self.there[number] = answer.size_and_sum(),
             (Step::Piece(until), "got") => self.count(number, until),
             (Step::Make, "same") | (Step::Look, "same") => {
                 self.count(number, self.entries[number].size());
@@ -383,9 +383,4 @@ fn piece(file: &mut std::fs::File, length: u64) -> Vec<u8> {
 fn part(entry: &Entry, source: &Source) -> String {
     let (_, last) = name::split(&entry.path);
     name::encode(&name::part(last, source.size, source.mtime, &source.sum))
-}
-
-fn there(answer: &Answer) -> There {
-    let (size, sum) = answer.rest.split_once(' ')?;
-    Some((size.parse().ok()?, Sum::read(sum)?))
 }
