@@ -124,6 +124,8 @@ pub(crate) struct Board {
     quiet: bool,
     /// Stands before the figures.
     word: &'static str,
+    /// Whether checksums are compared.
+    checks: bool,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +148,15 @@ impl Board {
             terminal: std::io::stderr().is_terminal(),
             quiet,
             word,
+            checks: true,
+        }
+    }
+
+    /// Begins, for files that are read here to make their checksums.
+    pub(crate) fn reading(quiet: bool) -> Board {
+        Board {
+            checks: false,
+            ..Board::new(quiet, "reading here: ")
         }
     }
 
@@ -189,7 +200,10 @@ impl Board {
             return;
         }
         state.told = Some(Instant::now());
-        let line = format!("{}{}", self.word, state.line(self.begun.elapsed()));
+        let mut line = format!("{}{}", self.word, state.line(self.begun.elapsed()));
+        if self.checks {
+            line.push_str(&format!(" · {} failed checksum", count(state.differ)));
+        }
         // Whoever closes stderr wants none.
         let _ = match self.terminal {
             true => write!(std::io::stderr(), "\r{line}\x1b[K"),
@@ -212,13 +226,12 @@ impl State {
             ),
         };
         format!(
-            "{}/{} files · {}/{} · {}/s{left} · {} failed checksum",
+            "{}/{} files · {}/{} · {}/s{left}",
             count(self.files),
             count(self.of_files),
             bytes(self.bytes),
             bytes(self.of_bytes),
             bytes(rate as u64),
-            count(self.differ),
         )
     }
 }
@@ -239,7 +252,7 @@ mod tests {
         let line = state.line(Duration::from_secs(64));
         assert_eq!(
             line,
-            "18,597/22,280 files · 1.0 GiB/2.0 GiB · 16 MiB/s · 1m04s left · 0 failed checksum"
+            "18,597/22,280 files · 1.0 GiB/2.0 GiB · 16 MiB/s · 1m04s left"
         );
         assert!(!State::default().line(Duration::ZERO).contains("left"));
     }

@@ -187,6 +187,7 @@ fn line(line: &Line) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hosts::transfer::Board;
 
     #[test]
     fn what_was_written_is_read_and_a_torn_line_does_not_count() {
@@ -197,7 +198,7 @@ mod tests {
             dest: "d".to_owned(),
         };
         std::fs::write(place.path().join("f"), "abc").unwrap();
-        let source = Source::read(&place.path().join("f")).unwrap();
+        let source = Source::read(&place.path().join("f"), &Board::reading(true)).unwrap();
         let new = [(&b"a\n\xff"[..], "n1")];
         let mut journal = Journal::begin(&path, begin(), new.into_iter()).unwrap();
         journal.done(b"a\n\xff", "n1", &source).unwrap();

@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use flockwork::app::exit::{Failed, NOT_OK};
 use rustix::fs::{Mode, OFlags};
 
-use super::name;
+use super::{Board, name};
 use crate::hosts::fan;
-use crate::hosts::sum::Sum;
+use crate::hosts::sum::{Sum, Summing};
 use crate::sweep::shown;
+
+/// So many bytes are read between two words to the board.
+const TOLD: u64 = 16 << 20;
 
 /// Something to be sent.
 #[derive(Debug, Clone)]
@@ -56,15 +59,20 @@ impl Entry {
 }
 
 impl Source {
-    /// Reads a file and makes its checksum. A link is not followed.
+    /// Reads a file and makes its checksum, and tells the board. A link is not followed.
     ///
     /// # Errors
     ///
     /// Those of opening and reading it; if it is no file, or changes at that moment.
-    pub(crate) fn read(path: &Path) -> io::Result<Source> {
+    pub(crate) fn read(path: &Path, board: &Board) -> io::Result<Source> {
         let mut file = open(path)?;
         let seen = file.metadata()?;
-        let (size, sum) = Sum::of_rest(&mut file)?;
+        let (mut size, mut summing) = (0, Summing::default());
+        while let taken @ 1.. = summing.take(&mut file, TOLD)? {
+            size += taken;
+            board.moved(taken);
+        }
+        board.arrived();
         if size != seen.len() || mark(&file.metadata()?) != mark(&seen) {
             return Err(io::Error::other("it changes while it is read"));
         }
@@ -73,7 +81,7 @@ impl Source {
             size,
             mtime: seen.mtime(),
             mode: seen.mode() & 0o777,
-            sum,
+            sum: summing.end(),
             mark: mark(&seen),
         })
     }
@@ -112,12 +120,12 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Finds all that the words on the command line name, and makes the checksums.
+/// Finds all that the words on the command line name, and makes the checksums; the board is told how far that is.
 ///
 /// # Errors
 ///
 /// What cannot be read; two sources that would become one.
-pub(crate) fn walk(sources: &[PathBuf]) -> Result<Vec<Entry>, Failed> {
+pub(crate) fn walk(sources: &[PathBuf], board: &Board) -> Result<Vec<Entry>, Failed> {
     let mut found = Vec::new();
     for source in sources {
         let name = top(source)?;
@@ -135,8 +143,17 @@ pub(crate) fn walk(sources: &[PathBuf]) -> Result<Vec<Entry>, Failed> {
         let seen = seen.map_err(|error| cannot("read", source, &error))?;
         add(source, name, &seen, &mut found)?;
     }
+    for (_, _, seen) in found.iter().filter(|(_, _, seen)| seen.is_file()) {
+        board.expect(1, seen.len());
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let read = fan::each(&found, cores, |(_, path, seen)| what(path, seen), |_, _| ());
+    let read = fan::each(
+        &found,
+        cores,
+        |(_, path, seen)| what(path, seen, board),
+        |_, _| (),
+    );
+    board.end();
     let entries = found
         .into_iter()
         .zip(read)
@@ -182,7 +199,7 @@ fn add(path: &Path, name: Vec<u8>, seen: &Metadata, found: &mut Vec<Found>) -> R
     Ok(())
 }
 
-fn what(path: &Path, seen: &Metadata) -> Result<What, Failed> {
+fn what(path: &Path, seen: &Metadata, board: &Board) -> Result<What, Failed> {
     if seen.is_dir() {
         return Ok(What::Dir {
             mode: seen.mode() & 0o777,
@@ -194,7 +211,7 @@ fn what(path: &Path, seen: &Metadata) -> Result<What, Failed> {
         let target = target.into_os_string().into_vec();
         return Ok(What::Link { target });
     }
-    let source = Source::read(path).map_err(|error| cannot("read", path, &error))?;
+    let source = Source::read(path, board).map_err(|error| cannot("read", path, &error))?;
     Ok(What::File(source))
 }
 
@@ -211,14 +228,15 @@ mod tests {
     fn a_tree_is_walked_in_order_and_links_stay_links() {
         let place = tempfile::tempdir().unwrap();
         let top = place.path().join("data");
+        let board = Board::reading(true);
         std::fs::create_dir_all(top.join("b/c")).unwrap();
         std::fs::write(top.join("a"), "x").unwrap();
         std::os::unix::fs::symlink("/etc", top.join("b/etc")).unwrap();
-        let entries = walk(std::slice::from_ref(&top)).unwrap();
+        let entries = walk(std::slice::from_ref(&top), &board).unwrap();
         let paths: Vec<_> = entries.iter().map(|entry| name::shown(&entry.path)).collect();
         assert_eq!(paths, ["data", "data/a", "data/b", "data/b/c", "data/b/etc"]);
         assert!(matches!(&entries[4].what, What::Link { target } if target == b"/etc"));
-        let text = walk(&[top.clone(), top.clone()]).unwrap_err().text();
+        let text = walk(&[top.clone(), top.clone()], &board).unwrap_err().text();
         assert!(text.contains("two sources"), "{text}");
         rustix::fs::mknodat(
             rustix::fs::CWD,
@@ -228,7 +246,7 @@ mod tests {
             0,
         )
         .unwrap();
-        let text = walk(&[top]).unwrap_err().text();
+        let text = walk(&[top], &board).unwrap_err().text();
         assert!(text.contains("pipe: it is no file"), "{text}");
     }
 
@@ -237,7 +255,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("a");
         std::fs::write(&path, "one").unwrap();
-        let source = Source::read(&path).unwrap();
+        let source = Source::read(&path, &Board::reading(true)).unwrap();
         assert!(source.open().is_ok());
         std::fs::write(&path, "other").unwrap();
         assert!(source.open().unwrap_err().to_string().contains("has changed"));

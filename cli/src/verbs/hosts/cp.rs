@@ -69,7 +69,7 @@ fn send(args: &CpArgs, dest: &[u8]) -> Ended {
     }
     let hosts = list::read(&args.hosts)?;
     let sources: Vec<PathBuf> = args.sources.iter().map(PathBuf::from).collect();
-    let entries = tree::walk(&sources)?;
+    let entries = tree::walk(&sources, &Board::reading(args.moving.quiet))?;
     let entries: Vec<&Entry> = entries.iter().collect();
     // Until here a signal ends it at once: nothing is begun.
     let caught = super::listen()?;

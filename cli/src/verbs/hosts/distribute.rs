@@ -184,7 +184,13 @@ fn read<'a>(
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let read = fan::each(&open, cores, |(file, _)| Source::read(&file.path), |_, _| ());
+    let board = Board::reading(args.moving.quiet);
+    for (file, _) in &open {
+        board.expect(1, file.size);
+    }
+    let read = |(file, _): &(&Found, usize)| Source::read(&file.path, &board);
+    let read = fan::each(&open, cores, read, |_, _| ());
+    board.end();
     for ((file, host), source) in open.into_iter().zip(read) {
         let path = file.name.clone();
         match source {
