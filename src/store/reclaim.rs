@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::claim::{Identity, read_header};
 use super::create::new_token;
-use super::marker::{Marker, make_marker};
+use super::marker::{Marker, make_whole_marker};
 use super::scan::{list_round, list_rounds, list_shard};
 use super::{State, Store};
 use crate::clock::Moment;
@@ -257,7 +257,8 @@ impl Reaper {
 
     fn mark(&self, attempt: &RunningAttempt, kind: Kind, why: &str) -> bool {
         let base = attempt.stem.to_string();
-        let made = make_marker(
+        let made = make_whole_marker(
+            &self.store,
             &attempt.dir,
             &base,
             attempt.attempt,
@@ -363,7 +364,8 @@ impl Store {
                 }
             };
             let Some(why) = why else { continue };
-            let made = make_marker(
+            let made = make_whole_marker(
+                self,
                 &attempt.dir,
                 &base,
                 attempt.attempt,
