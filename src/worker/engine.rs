@@ -207,7 +207,7 @@ fn slot_panicked(panic: &Failure) -> Error {
 }
 
 impl<W> Engine<W> {
-    fn new(
+    pub(super) fn new(
         config: WorkerConfig,
         store: &Store,
         me: Identity,
@@ -436,4 +436,71 @@ fn tell_trouble(config: &WorkerConfig, what: &str, error: &std::io::Error) {
     config.observer.tell(|| Event::Trouble {
         what: format!("cannot make {what}: {error}"),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Moment, WorkerConfig, wait_for_old_stop};
+    use crate::clock::sim::{self, SimTime};
+    use crate::config::StoreConfig;
+    use crate::fs::sim::SimDisk;
+    use crate::store::Store;
+    use crate::wait::How;
+    use std::time::Duration;
+
+    /// For how long a worker waits at a store that was stopped before, and whether it goes on then.
+    fn waits(withdrawn: Option<u64>, set: impl FnOnce(WorkerConfig) -> WorkerConfig) -> (Duration, bool) {
+        let _time = SimTime::begin();
+        let root = SimDisk::new().process("a").root();
+        let store = Store::on(root, &StoreConfig::default()).unwrap();
+        store.stop(How::Finish, "enough").unwrap();
+        let (begun, other) = (Moment::now(), store.clone());
+        sim::set_meanwhile(Some(Box::new(move || {
+            if withdrawn.is_some_and(|at| Moment::now().since(begun) >= seconds(at)) {
+                other.withdraw_stop().unwrap();
+            }
+        })));
+        let goes_on = wait_for_old_stop(&set(WorkerConfig::default()), &store).unwrap();
+        let waited = Moment::now().since(begun);
+        drop(sim::set_meanwhile(None));
+        (waited, goes_on)
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn an_old_stop_is_waited_for_a_minute_but_not_beyond_the_workers_own_end() {
+        assert_eq!(waits(None, |config| config), (seconds(60), false));
+        assert_eq!(
+            waits(None, |config| config.idle_exit(seconds(3))),
+            (seconds(3), false)
+        );
+        assert_eq!(
+            waits(None, |config| config.ends_in(seconds(10))),
+            (seconds(10), false)
+        );
+        assert_eq!(
+            waits(None, |config| config.ends_in(seconds(3600))),
+            (seconds(60), false)
+        );
+        assert_eq!(
+            waits(None, |config| config.ends_in(seconds(0))),
+            (seconds(0), false)
+        );
+        // What is left counts, not what it was given.
+        let late = |config: WorkerConfig| {
+            let config = config.ends_in(seconds(10));
+            sim::advance(seconds(4));
+            config
+        };
+        assert_eq!(waits(None, late), (seconds(10), false));
+        // A master that starts meanwhile withdraws it.
+        let (waited, goes_on) = waits(Some(5), |config| config.ends_in(seconds(10)));
+        assert!(
+            goes_on && waited >= seconds(5) && waited < seconds(6),
+            "{waited:?}"
+        );
+    }
 }
