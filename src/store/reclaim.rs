@@ -198,7 +198,9 @@ impl Reaper {
         if !header.flock {
             return Ok(false);
         }
-        if header.process.host == this.host && header.process.boot == this.boot {
+        // Of this kernel, or of one that was here before: its machine has booted since.
+        let one_kernel = self.store.kind() == FsKind::Local;
+        if one_kernel || header.process.host == this.host && header.process.boot == this.boot {
             return Ok(true);
         }
         self.locks_reach(header)
