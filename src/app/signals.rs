@@ -126,10 +126,17 @@ mod tests {
 
     #[test]
     fn ignored_signals_are_known() {
-        let mask = ignored("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0\n");
+        let mask = ignored("Name:\tx\nSigIgn:\t0000000000005001\nSigCgt:\t0\n");
         assert_eq!(mask >> (SIGHUP - 1) & 1, 1);
-        assert_eq!(mask >> (SIGTERM - 1) & 1, 0);
+        assert_eq!(mask >> (SIGTERM - 1) & 1, 1);
+        assert_eq!(mask >> (SIGINT - 1) & 1, 0);
         assert_eq!(ignored("nothing"), 0);
+    }
+
+    #[test]
+    fn signals_are_named_as_people_name_them() {
+        let named = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU].map(name_of);
+        assert_eq!(named, ["INT", "TERM", "HUP", "USR1", "USR2", "XCPU"]);
     }
 
     #[test]

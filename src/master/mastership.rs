@@ -141,9 +141,11 @@ impl Rival {
         if self.sight.is_silent(now, lease) {
             return Ok(Some("it gave no sign of life for the whole lease"));
         }
-        // Only within one kernel a free lock tells that its holder is dead, whoever it was.
-        let one_kernel = store.kind() == FsKind::Local && self.header.is_none();
-        if one_kernel && flock == Flock::Held && self.sight.lock_has_settled(now) {
+        // Only within one kernel a free lock tells that its holder is dead, whoever it was: also one of before the machine
+        // booted.
+        let one_kernel = store.kind() == FsKind::Local;
+        let tells = one_kernel && self.header.as_ref().is_none_or(|header| header.flock);
+        if tells && flock == Flock::Held && self.sight.lock_has_settled(now) {
             return Ok(Some("its lock is free"));
         }
         if !std::mem::replace(&mut self.announced, true) {

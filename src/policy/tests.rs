@@ -276,7 +276,30 @@ fn a_worker_is_put_aside_by_what_fails_only_here() {
     assert_eq!(good(9, (0, 0)).rests(at(1.0)), None);
     assert_eq!(aside(104.0).rests(at(103.0)), Some(Duration::from_secs(1)));
     assert_eq!(aside(104.0).rests(at(104.0)), None);
-    assert!(Trust::Trying.rests(at(104.0)).is_some());
+    assert_eq!(Trust::Trying.rests(at(104.0)), Some(Duration::MAX));
+}
+
+#[test]
+fn a_worker_says_when_its_rest_begins_and_when_it_ends() {
+    let rest = Duration::from_secs(100);
+    let mut trust = Trust::NEW;
+    assert!(!trust.succeeded(), "it had not rested");
+    for now in [1.0, 2.0, 3.0] {
+        assert!(!trust.is_in_doubt());
+        assert!(!trust.failed(at(now), rest));
+    }
+    assert!(trust.is_in_doubt());
+    assert!(!trust.judge(1, at(4.0), rest));
+    assert!(trust.judge(2, at(4.0), rest));
+    assert!(!trust.judge(2, at(5.0), rest), "it rests already");
+    assert!(!trust.failed(at(5.0), rest), "it ran beside");
+    trust.took_one(at(104.0));
+    assert!(trust.failed(at(105.0), rest), "it rests again");
+    trust.took_one(at(205.0));
+    assert!(trust.succeeded(), "it has tried one");
+    assert!(!trust.succeeded());
+    let mut trust = Trust::Aside { until: at(104.0) };
+    assert!(trust.succeeded(), "one that ran beside");
 }
 
 #[test]

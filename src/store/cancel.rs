@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::claim::{Claim, Claiming, Identity};
-use super::marker::{Marker, make_marker};
+use super::marker::{Marker, make_whole_marker};
 use super::outcomes::push_failure;
 use super::pick::{Picked, Place, Wanted, check_text};
 use super::state::open_attempts;
@@ -159,7 +159,8 @@ impl Work<'_> {
 
     fn running(&self, place: &Place<'_>, stem: Stem, attempt: Attempt) -> Result<bool> {
         let marker = Marker::new(self.why, &self.me.id);
-        make_marker(&place.dir, &stem.to_string(), attempt, Kind::Final, &marker)
+        let base = stem.to_string();
+        make_whole_marker(place.store, &place.dir, &base, attempt, Kind::Final, &marker)
             .during("cannot cancel an attempt in", place.dir.path())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::marker::{Marker, make_marker, read_marker, try_read_marker};
+use super::marker::{Marker, make_marker, make_whole_marker, read_marker, try_read_marker};
 use super::outcomes::cancelled_failure;
 use super::state::State;
 use super::{SMALL_FILE, Store};
@@ -355,18 +355,19 @@ impl Claim {
     #[expect(clippy::result_large_err, reason = "the error gives the claim back")]
     pub(crate) fn end(mut self, store: &Store, kind: Kind, why: &str) -> Result<(), (Claim, io::Error)> {
         let marker = Marker::new(why, &self.header.worker);
-        let ended = self
-            .flush()
-            .and_then(|()| match store.kind() {
-                // Whoever sees the marker reads the records, and others would see the name before the bytes.
-                FsKind::Network => self.sync(),
-                FsKind::Local => Ok(()),
-            })
-            .or_else(|error| match self.has_lost_file(&error) {
-                true => Ok(()),
-                false => Err(error),
-            })
-            .and_then(|()| make_marker(&self.dir, &self.base, self.attempt, kind, &marker));
+        let recorded = self.flush().and_then(|()| match store.kind() {
+            // Whoever sees the marker reads the records, and others would see the name before the bytes.
+            FsKind::Network => self.sync(),
+            FsKind::Local => Ok(()),
+        });
+        let ended = match recorded {
+            Ok(()) => make_marker(&self.dir, &self.base, self.attempt, kind, &marker),
+            // Its text is all that tells why.
+            Err(error) if self.has_lost_file(&error) => {
+                make_whole_marker(store, &self.dir, &self.base, self.attempt, kind, &marker)
+            }
+            Err(error) => Err(error),
+        };
         match ended {
             Ok(_) => Ok(()),
             Err(error) => Err((self, error)),

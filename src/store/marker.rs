@@ -4,9 +4,10 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::SMALL_FILE;
+use super::create::new_token;
+use super::{SMALL_FILE, Store};
 use crate::clock::wall_millis;
-use crate::fs::{DirRef, is_foreign, is_gone};
+use crate::fs::{DirRef, FileRef, FsKind, is_foreign, is_gone};
 use crate::layout::{self, Kind};
 use crate::name::Attempt;
 
@@ -36,6 +37,7 @@ impl Marker {
 
 /// Makes the marker; says whether it was this call that made it.
 ///
+/// Whoever reads it at once may find its name without its text: this is for texts that only people look up.
 /// A marker that is there already, or a shard that is gone, is not an error: the attempt has ended.
 pub(crate) fn make_marker(
     dir: &DirRef,
@@ -54,6 +56,47 @@ pub(crate) fn make_marker(
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists || is_gone(&error) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Makes the marker in two stages: whoever sees its name finds its text, for a master hands that over as the reason of a
+/// failure.
+///
+/// It never replaces one that is there. Where that cannot be done it is made as [`make_marker`] makes it.
+pub(crate) fn make_whole_marker(
+    store: &Store,
+    dir: &DirRef,
+    base: &str,
+    attempt: Attempt,
+    kind: Kind,
+    marker: &Marker,
+) -> io::Result<bool> {
+    let name = layout::attempt_name(base, attempt, kind);
+    let private = layout::temporary_name(&name, &new_token());
+    let made = write_private(store, dir, &private, marker).and_then(|file| {
+        file.link(&name).or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Err(error),
+            // There may be no hard links here.
+            _ => dir.rename_new(&private, &name),
+        })
+    });
+    let _ = dir.unlink(&private);
+    match made {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // A full disk, or one that can neither link nor rename so: an attempt must be ended there too.
+        Err(_) => make_marker(dir, base, attempt, kind, marker),
+    }
+}
+
+fn write_private(store: &Store, dir: &DirRef, name: &str, marker: &Marker) -> io::Result<FileRef> {
+    let text = serde_json::to_vec(marker).map_err(io::Error::other)?;
+    let file = dir.create(name)?;
+    file.write_at(0, &text)?;
+    if store.kind() == FsKind::Network {
+        // Others would see the name before the bytes.
+        file.sync_data()?;
+    }
+    Ok(file)
 }
 
 /// Reads why an attempt was ended, as far as that is known.

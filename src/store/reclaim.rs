@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::claim::{Identity, read_header};
 use super::create::new_token;
-use super::marker::{Marker, make_marker};
+use super::marker::{Marker, make_whole_marker};
 use super::scan::{list_round, list_rounds, list_shard};
 use super::{State, Store};
 use crate::clock::Moment;
@@ -198,7 +198,9 @@ impl Reaper {
         if !header.flock {
             return Ok(false);
         }
-        if header.process.host == this.host && header.process.boot == this.boot {
+        // Of this kernel, or of one that was here before: its machine has booted since.
+        let one_kernel = self.store.kind() == FsKind::Local;
+        if one_kernel || header.process.host == this.host && header.process.boot == this.boot {
             return Ok(true);
         }
         self.locks_reach(header)
@@ -257,7 +259,8 @@ impl Reaper {
 
     fn mark(&self, attempt: &RunningAttempt, kind: Kind, why: &str) -> bool {
         let base = attempt.stem.to_string();
-        let made = make_marker(
+        let made = make_whole_marker(
+            &self.store,
             &attempt.dir,
             &base,
             attempt.attempt,
@@ -363,7 +366,8 @@ impl Store {
                 }
             };
             let Some(why) = why else { continue };
-            let made = make_marker(
+            let made = make_whole_marker(
+                self,
                 &attempt.dir,
                 &base,
                 attempt.attempt,

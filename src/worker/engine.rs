@@ -13,9 +13,10 @@ use super::desk::{Desk, Look};
 use super::ending;
 use super::keeper;
 use super::limit::Leaving;
+use super::old_stop::wait_for_old_stop;
 use super::running::{Running, StopReason};
 use super::{WhyLeft, Worker, WorkerConfig, WorkerSummary};
-use crate::clock::{Backoff, Moment};
+use crate::clock::Backoff;
 use crate::error::{Error, ErrorKind, IoContext, Result, io_error};
 use crate::fs::FsKind;
 use crate::layout::WORKERS;
@@ -25,9 +26,6 @@ use crate::outcome::Failure;
 use crate::panics::caught;
 use crate::store::{Claim, Claiming, Identity, Journal, Store, WorkerFile};
 use crate::wait::{How, lock};
-
-/// An older stop file than the worker may be about to be removed by a master that starts too.
-const OLD_STOP: Duration = Duration::from_secs(60);
 
 /// What the slots and the keeper of a worker share.
 pub(super) struct Engine<W> {
@@ -114,33 +112,6 @@ pub(super) fn run_here<W: Worker>(
     }
 }
 
-/// A stop file that was there before the worker may belong to a run that is just being taken up again.
-fn wait_for_old_stop(config: &WorkerConfig, store: &Store) -> Result<bool> {
-    let now = Moment::now();
-    let mut patience = OLD_STOP.min(config.idle_exit);
-    if let Some((began, left)) = config.ends {
-        // At its limit it is of no use to that run either.
-        patience = patience.min(began.plus(left).since(now));
-    }
-    let end = now.plus(patience);
-    let (look, _) = config.poll_for(store);
-    loop {
-        let seen = config.stop.waker().seen();
-        if store
-            .stop_file()
-            .during("cannot look for the stop file in", store.root().path())?
-            .is_none()
-        {
-            return Ok(true);
-        }
-        let left = end.since(Moment::now());
-        if left.is_zero() || config.stop.requested().is_some() {
-            return Ok(false);
-        }
-        config.stop.waker().wait(seen, left.min(look));
-    }
-}
-
 /// Starts the slots, replaces those that hang, and waits for all of them.
 fn supervise<W: Worker>(engine: &Arc<Engine<W>>, ends: &Receiver<SlotEnd>) -> Result<()> {
     let slots = engine.config.slots;
@@ -207,7 +178,7 @@ fn slot_panicked(panic: &Failure) -> Error {
 }
 
 impl<W> Engine<W> {
-    fn new(
+    pub(super) fn new(
         config: WorkerConfig,
         store: &Store,
         me: Identity,

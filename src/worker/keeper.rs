@@ -65,17 +65,7 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
     while !done.load(Ordering::SeqCst) {
         let seen = engine.config.stop.waker().seen();
         let now = Moment::now();
-        if now >= beats.next {
-            let late = now.since(beats.next);
-            if late >= engine.store.lease() / 2 {
-                wake(engine, late);
-            }
-            beats.next = now.plus(every);
-            beat(engine, now, &beats);
-        }
-        engine.end.enforce(now);
-        enforce(engine, now, &mut beats);
-        show_holders(engine, now);
+        look(engine, now, &mut beats);
         let rest = if beats.told.is_some() {
             Duration::from_millis(100)
         } else {
@@ -92,6 +82,21 @@ fn keep<W: Worker>(engine: &Engine<W>, done: &AtomicBool) {
             break;
         }
     }
+}
+
+/// Does what is to be done by now.
+fn look<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
+    if now >= beats.next {
+        let late = now.since(beats.next);
+        if late >= engine.store.lease() / 2 {
+            wake(engine, late);
+        }
+        beats.next = now.plus(beats.every);
+        beat(engine, now, beats);
+    }
+    engine.end.enforce(now);
+    enforce(engine, now, beats);
+    show_holders(engine, now);
 }
 
 /// With a timeout the keeper looks more often than its heartbeats, and on a shared file system for new holders.
@@ -260,4 +265,154 @@ fn enforce<W: Worker>(engine: &Engine<W>, now: Moment, beats: &mut Beats) {
 fn abandon<W>(engine: &Engine<W>, attempt: &Arc<Running>) {
     lock(&engine.running).retain(|other| !Arc::ptr_eq(other, attempt));
     let _ = engine.ended.send(SlotEnd::Abandoned);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::clock::sim::{self, SimTime};
+    use crate::config::StoreConfig;
+    use crate::error::BoxError;
+    use crate::fs::sim::SimDisk;
+    use crate::name::{Attempt, RoundNumber};
+    use crate::store::{Claim, Claiming, Identity, Store};
+    use crate::worker::{Task, WorkerConfig};
+
+    const TIMEOUT: Duration = Duration::from_secs(20);
+    const LEASE: Duration = Duration::from_secs(30);
+
+    struct Idle;
+
+    impl Worker for Idle {
+        type Input = u64;
+        type Output = u64;
+
+        fn process(&self, input: u64, _: &Task<'_>) -> std::result::Result<u64, BoxError> {
+            Ok(input)
+        }
+    }
+
+    /// A worker with one attempt, in simulated time.
+    struct Bench {
+        engine: Engine<Idle>,
+        running: Arc<Running>,
+        beats: Beats,
+        woken: Arc<AtomicU32>,
+        _time: SimTime,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let time = SimTime::begin();
+            let config = StoreConfig::default().lease(LEASE).timeout(TIMEOUT);
+            let store = Store::on(SimDisk::new().process("a").root(), &config).unwrap();
+            let me = Identity::new();
+            let Claiming::Won(claim) = Claim::of_master(&me, &store, Attempt::FIRST).unwrap() else {
+                unreachable!("nobody else is there");
+            };
+            let woken = Arc::new(AtomicU32::new(0));
+            let told = Arc::clone(&woken);
+            let config = WorkerConfig::default().on_event(move |event| {
+                told.fetch_add(u32::from(matches!(event, Event::WokeUp { .. })), Ordering::SeqCst);
+            });
+            let engine = Engine::new(config, &store, me, Idle, channel().0).unwrap();
+            let running = Arc::new(Running::new(RoundNumber::FIRST, claim));
+            lock(&engine.running).push(Arc::clone(&running));
+            let every = store.heartbeat();
+            let beats = Beats {
+                every,
+                next: Moment::now().plus(every),
+                told: None,
+            };
+            Bench {
+                engine,
+                running,
+                beats,
+                woken,
+                _time: time,
+            }
+        }
+
+        fn begin_task(&self, index: u32) {
+            self.running.begin_task(index, Moment::now());
+        }
+
+        /// Time in which the keeper looks each second.
+        fn go_on(&mut self, seconds: u64) {
+            for _ in 0..seconds {
+                self.miss(1);
+            }
+        }
+
+        /// Time in which it does not look, and then it does.
+        fn miss(&mut self, seconds: u64) {
+            sim::advance(Duration::from_secs(seconds));
+            look(&self.engine, Moment::now(), &mut self.beats);
+        }
+
+        /// Whether the task was asked to stop, and whether its attempt is still its own.
+        fn is(&self) -> (Option<StopReason>, bool) {
+            let has_claim = self.running.with_claim(|_| ()).is_some();
+            (self.running.stop_reason(), has_claim)
+        }
+    }
+
+    #[test]
+    fn a_task_is_asked_to_stop_at_its_timeout_and_left_behind_after_its_grace() {
+        let mut bench = Bench::new();
+        bench.begin_task(0);
+        bench.go_on(19);
+        assert_eq!(bench.is(), (None, true));
+        bench.go_on(1);
+        assert_eq!(bench.is(), (Some(StopReason::Timeout), true));
+        bench.go_on(5);
+        assert_eq!(bench.is(), (Some(StopReason::Timeout), false));
+    }
+
+    #[test]
+    fn time_in_which_the_process_was_suspended_does_not_count_for_a_tasks_timeout() {
+        let mut bench = Bench::new();
+        bench.begin_task(0);
+        bench.go_on(10);
+        // The next heartbeat was due two seconds later: only from then on it is known to be late.
+        bench.miss(1000);
+        assert_eq!(bench.is(), (None, true));
+        assert_eq!(bench.woken.load(Ordering::SeqCst), 1);
+        // Twice: it is all the time together that does not count.
+        bench.go_on(1);
+        bench.miss(100);
+        bench.go_on(1);
+        assert_eq!(bench.is(), (None, true));
+        bench.go_on(1);
+        let (asked, _) = bench.is();
+        assert_eq!(
+            (asked, bench.woken.load(Ordering::SeqCst)),
+            (Some(StopReason::Timeout), 2)
+        );
+    }
+
+    #[test]
+    fn a_task_that_begins_after_a_suspension_has_no_more_time_than_others() {
+        let mut bench = Bench::new();
+        bench.begin_task(0);
+        bench.miss(1000);
+        bench.begin_task(1);
+        bench.go_on(19);
+        assert_eq!(bench.is(), (None, true));
+        bench.go_on(1);
+        assert_eq!(bench.is(), (Some(StopReason::Timeout), true));
+    }
+
+    #[test]
+    fn a_keeper_that_is_a_little_late_was_not_suspended() {
+        let mut bench = Bench::new();
+        bench.begin_task(0);
+        // Due after six seconds, and late by just less than half the lease.
+        bench.miss(20);
+        assert_eq!(bench.woken.load(Ordering::SeqCst), 0);
+        assert_eq!(bench.is(), (Some(StopReason::Timeout), true));
+    }
 }

@@ -9,6 +9,7 @@ mod ending;
 mod engine;
 mod keeper;
 mod limit;
+mod old_stop;
 mod running;
 mod scanner;
 mod task;

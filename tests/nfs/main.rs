@@ -1,8 +1,8 @@
 //! Real kernels: an NFS server and its clients, and disks that lose their power, in guests of this machine (see `rig/`).
 //!
 //! They are booted only where `FLOCKWORK_TEST_NFS` is set, for they need packages of Debian, which are downloaded at the
-//! first time; where it is `all`, those tests run too that show little more than others do. A test of NFS takes all of its
-//! guests, one test at a time.
+//! first time; where it is `all`, those tests run too that show little more than others do. A test of NFS has guests of
+//! its own while it runs; two such tests run at a time.
 
 /// What calls a task costs on the wire.
 mod cost;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -16,12 +16,48 @@ pub(crate) const LONG: Duration = Duration::from_secs(240);
 pub(crate) const SERVER_LEASE: Duration = Duration::from_secs(10);
 const CLIENTS: u8 = 3;
 
+/// So many tests run at once, each with guests of its own: most of a test is waiting for leases to end.
+const RIGS: usize = 2;
+
 /// The guests, booted once for all tests of this process. They end with it.
-static RIG: Mutex<Option<Rig>> = Mutex::new(None);
+static RIGS_HERE: Mutex<Rigs> = Mutex::new(Rigs {
+    idle: Vec::new(),
+    taken: 0,
+});
+static GIVEN_BACK: Condvar = Condvar::new();
+
+struct Rigs {
+    idle: Vec<Rig>,
+    taken: usize,
+}
+
+/// A rig that one test has. `None`: it is not booted yet.
+struct Loan(Option<Rig>);
+
+impl Loan {
+    /// Waits until there is one for this test.
+    fn take() -> Loan {
+        let rigs = RIGS_HERE.lock().unwrap();
+        let mut rigs = GIVEN_BACK.wait_while(rigs, |rigs| rigs.taken >= RIGS).unwrap();
+        rigs.taken += 1;
+        Loan(rigs.idle.pop())
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // A test that panicked may have left guests that are dead, suspended or cut off: they end here.
+        let rig = self.0.take().filter(|_| !thread::panicking());
+        let mut rigs = RIGS_HERE.lock().unwrap_or_else(PoisonError::into_inner);
+        rigs.idle.extend(rig);
+        rigs.taken -= 1;
+        GIVEN_BACK.notify_one();
+    }
+}
 
 /// The rig with a fresh mount, and a directory on it for one test.
 pub(crate) struct Site {
-    rig: MutexGuard<'static, Option<Rig>>,
+    rig: Loan,
     /// The directory, as clients see it.
     dir: String,
     /// Where processes note what they did, on this machine.
@@ -31,23 +67,14 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Takes the rig and mounts it anew everywhere; nothing if there is none here, after it was said why.
+    /// Takes a rig and mounts it anew everywhere; nothing if there is none here, after it was said why.
     pub(crate) fn take(test: &str, version: &str, options: &str) -> Option<Site> {
         if !has_guests() {
             return None;
         }
-        let mut rig = RIG.lock().unwrap_or_else(|poisoned| {
-            // A test that panicked may have left guests that are dead, suspended or cut off: take new ones.
-            let mut rig = poisoned.into_inner();
-            *rig = None;
-            RIG.clear_poison();
-            rig
-        });
+        let mut rig = Loan::take();
         let begun = Instant::now();
-        if rig.is_none() {
-            *rig = Some(boot());
-        }
-        let guests = rig.as_mut().unwrap();
+        let guests = rig.0.get_or_insert_with(boot);
         for client in guests.clients() {
             if !client.is_running() {
                 client.start().unwrap();
@@ -75,7 +102,7 @@ impl Site {
     }
 
     pub(crate) fn rig(&mut self) -> &mut Rig {
-        self.rig.as_mut().unwrap()
+        self.rig.0.as_mut().unwrap()
     }
 
     pub(crate) fn client(&mut self, number: usize) -> &mut Guest {

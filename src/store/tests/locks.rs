@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
+use super::check::Expected;
 use super::hand::Bench;
 use super::world::{PLACES, Place, ShowLog, World};
-use crate::clock::sim;
+use crate::clock::{Moment, sim};
 use crate::fs::sim::{Fault, FlockMode};
 use crate::fs::{Flock, os};
 use crate::name::Attempt;
 use crate::record::ProcessMark;
-use crate::store::{Claim, Identity, Kept, Published, Pulse, WorkerFile, read_header};
+use crate::store::{Claim, Claiming, Identity, Kept, Published, Pulse, WorkerFile, read_header};
 use crate::wait::lock;
 
 const LEASE: u64 = super::world::LEASE.as_secs();
@@ -263,6 +264,37 @@ fn without_flock_only_silence_counts() {
         assert_eq!(holder.publish(claim), Published::First);
         world.end_well(0);
     }
+}
+
+/// On a local file system whoever has another boot id is of the time before: its machine has lost its power since.
+#[test]
+fn what_a_machine_held_before_it_booted_is_free_at_once_on_a_local_file_system() {
+    let world = published(Place::LocalPower);
+    let (holder, watcher) = (Bench::new(&world, "a"), Bench::new(&world, "b"));
+    let claim = holder.claim(0, 1);
+    let still = watcher.watch(&world, 0, 4 * LEASE, || {
+        claim.heartbeat().unwrap();
+    });
+    assert_eq!(still, None, "its lock is held");
+    holder.process.sim.crash();
+    let given_up = watcher.watch(&world, 0, 4 * LEASE, || ());
+    assert!(
+        given_up.is_some_and(|second| (5..LEASE / 2).contains(&second)),
+        "{given_up:?}"
+    );
+    // The one master too.
+    let master = world.process("a");
+    let store = world.open(&master).unwrap();
+    let Claiming::Won(role) = Claim::of_master(&master.me, &store, Attempt(2)).unwrap() else {
+        panic!("somebody else is the master");
+    };
+    master.sim.crash();
+    let begun = Moment::now();
+    let last = world.finish();
+    let took = Moment::now().since(begun).as_secs();
+    assert!((5..LEASE / 2).contains(&took), "it was waited for {took} s");
+    drop(role);
+    world.check(&last, Expected { faults: 1, failed: 0 });
 }
 
 #[test]

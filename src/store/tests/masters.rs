@@ -1,14 +1,17 @@
-//! Masters that publish late.
+//! Masters that publish late, and two at once.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::check::Expected;
 use super::hand::Bench;
-use super::world::{Place, ShowLog, World, input_of};
+use super::world::{Place, ShowLog, TestMaster, World, input_of};
+use crate::clock::Moment;
 use crate::error::ErrorKind;
-use crate::name::{RoundNumber, ShardNumber};
+use crate::fs::sim::FlockMode;
+use crate::name::{Attempt, RoundNumber, ShardNumber};
 use crate::record::{self, RecordKind};
-use crate::store::{ShardWriter, Store, remove_leftovers};
+use crate::store::{Claim, Claiming, ShardWriter, Store, remove_leftovers};
 use crate::wait::lock;
 
 /// Both tasks of an input file.
@@ -109,4 +112,29 @@ fn what_a_dead_master_left_is_removed() {
     remove_leftovers(&Bench::new(&world, "next").round).unwrap();
     assert_eq!(world.disk.paths(), before);
     world.end_well(0);
+}
+
+/// On a file server a lock that can be taken may be known to its holder's host only: signs of life are waited for.
+#[test]
+fn master_of_another_host_whose_lock_does_not_reach_is_not_given_up() {
+    let world = World::new(Place::Network);
+    world.publish();
+    world.disk.set_flock(FlockMode::NodeLocal);
+    let holder = world.process("a");
+    let store = world.open(&holder).unwrap();
+    let Claiming::Won(role) = Claim::of_master(&holder.me, &store, Attempt(2)).unwrap() else {
+        panic!("somebody else is the master");
+    };
+    let begun = Moment::now();
+    let mut beats = 0;
+    let second = world.process("b");
+    let led = world.lead(&second, &mut TestMaster::new(world.tasks), move || {
+        // Less often than it takes a free lock to settle.
+        if Moment::now().since(begun) >= Duration::from_secs(8) * (beats + 1) {
+            beats += 1;
+            role.heartbeat().unwrap();
+        }
+    });
+    assert_eq!(led.unwrap_err().kind(), ErrorKind::MasterBusy);
+    assert!(Moment::now().since(begun) >= Duration::from_secs(8));
 }

@@ -16,6 +16,7 @@ mod hand;
 mod limits;
 mod listings;
 mod locks;
+mod markers;
 mod masters;
 mod network;
 mod open_ended;
