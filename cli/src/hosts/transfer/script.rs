@@ -46,7 +46,8 @@ it=$2; dec "$1"; e=$( { mkdir -p "$v"; } 2>&1 ) && cd -P "$v" 2>/dev/null ||
   { printf '! %s%s' "$(one "${e:-cannot enter the destination}")" "$nl"; exit 0; };
 root=$(pwd -P; echo .); root=${root%??}; bad=; umask 077;
 x=$(printf abcdef | dd bs=4 count=1 iflag=fullblock 2>/dev/null);
-if [ "$x" = abcd ]; then slow=; take() { dd bs="$1" count=1 iflag=fullblock; };
+if [ "$x" = abcd ]; then slow=; take() { if [ $(($1%65536)) -eq 0 ]; then
+  dd bs=65536 count=$(($1/65536)) iflag=fullblock; else dd bs="$1" count=1 iflag=fullblock; fi; };
 else slow=1; take() { dd ibs=1 obs=65536 count="$1"; }; fi;
 keep() { sync "$1" 2>/dev/null || sync; };
 way() { if [ -L "$1" ]; then no 'a link is in its place'; elif [ -d "$1" ]; then no 'a directory is in its place';
