@@ -40,14 +40,14 @@ go() { bad=; w=${root%/}${1:+/$1}; w=${w:-/};
 /// | `M N MODE TIME NAME`: permissions and time of a directory | `done` |
 /// | `N N`: whoever should send a piece has no such file | `no` |
 ///
-/// Each may be answered by `no REASON` too. Whoever cannot go on ends: the connection is then lost.
+/// Each may be answered by `no REASON` too. Whoever cannot go on ends: the connection is then lost. A piece is read to its
+/// end before any of it is written, so that nothing of a file is taken for a request when the disk is full.
 const PUSH: &str = r#"
 it=$2; dec "$1"; e=$( { mkdir -p "$v"; } 2>&1 ) && cd -P "$v" 2>/dev/null ||
   { printf '! %s%s' "$(one "${e:-cannot enter the destination}")" "$nl"; exit 0; };
 root=$(pwd -P; echo .); root=${root%??}; bad=; umask 077;
 x=$(printf abcdef | dd bs=4 count=1 iflag=fullblock 2>/dev/null);
-if [ "$x" = abcd ]; then slow=; take() { if [ $(($1%65536)) -eq 0 ]; then
-  dd bs=65536 count=$(($1/65536)) iflag=fullblock; else dd bs="$1" count=1 iflag=fullblock; fi; };
+if [ "$x" = abcd ]; then slow=; take() { dd bs="$1" count=1 iflag=fullblock; };
 else slow=1; take() { dd ibs=1 obs=65536 count="$1"; }; fi;
 keep() { sync "$1" 2>/dev/null || sync; };
 way() { if [ -L "$1" ]; then no 'a link is in its place'; elif [ -d "$1" ]; then no 'a directory is in its place';

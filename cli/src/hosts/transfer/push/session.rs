@@ -11,10 +11,8 @@ use crate::hosts::transfer::{Board, End, Entry, Source, What, name, time};
 use crate::hosts::trouble::Why;
 
 /// A piece of a file, and how many bytes may be on their way.
-const PIECE: u64 = 4 << 20;
-const WINDOW: u64 = 16 << 20;
-/// A file of this size is sent again in no time, so nothing is waited for on its account.
-const SMALL: u64 = 1 << 20;
+const PIECE: u64 = 1 << 20;
+const WINDOW: u64 = 8 << 20;
 /// How many requests may be.
 const REQUESTS: usize = 256;
 
@@ -226,7 +224,7 @@ impl<'a> Session<'a> {
             }
         }
         // What has failed to be written is to be gone on with, and not to be thrown away by a check.
-        if source.size > SMALL {
+        if source.size > PIECE {
             self.hear_all()?;
         }
         if self.ends[number].is_some() {
