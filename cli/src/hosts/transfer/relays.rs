@@ -27,8 +27,8 @@ pub(crate) struct Relays {
 
 #[derive(Debug)]
 struct State {
-    /// To as many more this machine may send.
-    here: usize,
+    /// To how many this machine sends just now.
+    sending: usize,
     /// Hosts that have everything, and send to nobody just now; the one that has waited longest comes first.
     idle: VecDeque<Host>,
     /// Whether any host has sent something on.
@@ -77,7 +77,7 @@ impl Relays {
     pub(crate) fn new() -> Relays {
         Relays {
             state: Mutex::new(State {
-                here: HERE,
+                sending: 0,
                 idle: VecDeque::new(),
                 has_worked: false,
                 faults: BTreeMap::new(),
@@ -97,8 +97,8 @@ impl Relays {
                     from: Some(host),
                 });
             }
-            if state.here > 0 || state.is_hopeless() {
-                state.here = state.here.saturating_sub(1);
+            if state.sending < HERE || state.is_hopeless() {
+                state.sending += 1;
                 return Some(Turn {
                     relays: self,
                     from: None,
@@ -156,7 +156,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.relays.state();
         match self.from.take() {
-            None => state.here += 1,
+            None => state.sending -= 1,
             Some(host) => state.idle.push_back(host),
         }
         drop(state);

@@ -45,10 +45,7 @@ impl Wire {
         arguments: &[&str],
         stall: Duration,
     ) -> Result<Wire, Trouble> {
-        let mut wire = Wire::begin(ssh, host, script, arguments, stall)?;
-        let line = wire.line(0)?;
-        wire.ready(&line)?;
-        Ok(wire)
+        Wire::begin(ssh, host, script, arguments, stall)?.ready()
     }
 
     /// Does as [`Wire::open`], for a script that connects to another host and starts one there, which says that it is
@@ -73,9 +70,7 @@ impl Wire {
             // Anything else is what the other's shell writes before it starts the script.
             refused(&line)?;
         }
-        let line = wire.line(0)?;
-        wire.ready(&line)?;
-        Ok(wire)
+        wire.ready()
     }
 
     fn begin(
@@ -92,11 +87,13 @@ impl Wire {
         })
     }
 
-    fn ready(&mut self, line: &str) -> Result<(), Trouble> {
-        refused(line)?;
-        let name = line.strip_prefix("ready ").ok_or_else(|| out_of_step(line))?;
+    /// Waits for the first word of a script that takes or gives files.
+    fn ready(mut self) -> Result<Wire, Trouble> {
+        let line = self.line(0)?;
+        refused(&line)?;
+        let name = line.strip_prefix("ready ").ok_or_else(|| out_of_step(&line))?;
         name.clone_into(&mut self.name);
-        Ok(())
+        Ok(self)
     }
 
     /// Returns what the host calls itself.

@@ -47,10 +47,8 @@ impl Drop for Started {
     }
 }
 
-#[test]
-fn workers_of_this_host_go_on_alone_and_finish_whoever_is_killed() {
-    let place = Place::new();
-    let _started = Started(place.path(""));
+/// Six tasks that wait for a gate.
+fn submit_six(place: &Place) {
     place.ok(&[
         "submit",
         STORE,
@@ -63,6 +61,13 @@ fn workers_of_this_host_go_on_alone_and_finish_whoever_is_killed() {
         "-c",
         GATED,
     ]);
+}
+
+#[test]
+fn workers_of_this_host_go_on_alone_and_finish_whoever_is_killed() {
+    let place = Place::new();
+    let _started = Started(place.path(""));
+    submit_six(&place);
     let said = place.ok(&["launch", "local", STORE, "-w", "3", "--", "--poll", "5ms..50ms"]);
     assert!(
         said.err.contains("launch 1: 3 workers in the background"),
@@ -112,18 +117,7 @@ fn workers_of_this_host_go_on_alone_and_finish_whoever_is_killed() {
 fn workers_of_this_host_are_told_to_leave_and_nobody_else() {
     let place = Place::new();
     let _started = Started(place.path(""));
-    place.ok(&[
-        "submit",
-        STORE,
-        "--sweep",
-        "a=1..6",
-        "--backoff",
-        "1ms..2ms",
-        "--",
-        "sh",
-        "-c",
-        GATED,
-    ]);
+    submit_six(&place);
     let mut other = place.start(&["worker", STORE, "--poll", "5ms..50ms"]);
     place.ok(&["launch", "local", STORE, "-w", "2", "--", "--poll", "5ms..50ms"]);
     place.wait_for("running", 3);
